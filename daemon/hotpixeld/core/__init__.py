@@ -1,0 +1,1 @@
+"""Arithmetic on arrays and bytes: no file, no clock, no thread, no log."""
