@@ -1,0 +1,181 @@
+"""The daemon: arriving photos first, quiet work between them, and the signals."""
+
+import logging
+import os
+import signal
+import sqlite3
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from hotpixeld.config import Config, ConfigFile, differs_in, load_config
+from hotpixeld.config.reload import RESTART_KEYS
+from hotpixeld.edge import notify
+from hotpixeld.edge.watch import Arrival, Watcher
+from hotpixeld.edge.whole import NotYet, read_whole
+from hotpixeld.errors import ConfigError, HotpixeldError
+from hotpixeld.service.live import LiveStatus
+from hotpixeld.service.quiet import QuietWork
+from hotpixeld.service.requests import take_requests
+from hotpixeld.service.state import State, open_state
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 1.0
+RETRY_FULL_STATE_S = 10.0
+# Why a settled file is refused at once; of any other reason it is only not whole yet.
+REFUSED = ("empty", "hole", "unreadable", "too-large", "read-error")
+
+
+class Daemon:
+    """One run of the daemon on one config file."""
+
+    def __init__(self, config_path: Path) -> None:
+        self.config_file = ConfigFile(config_path)
+        self.config = load_config(config_path)
+        self.stopping = False
+        self.reload_asked = False
+        self.restart = False
+
+    def run(self) -> None:
+        """Serve until a signal ends it.
+
+        Raises
+        ------
+        LockedError, StateError
+            The state is held by another process, or is not usable.
+        """
+        self._take_signals()
+        while not self.stopping:
+            self.restart = False
+            with open_state(self.config, on_progress=notify.alive) as state:
+                self._serve(state)
+        notify.stopping()
+
+    def _serve(self, state: State) -> None:
+        """Serve with the present settings until they change or the daemon stops."""
+        with Watcher(
+            self.config.import_folders,
+            mode=self.config.watch.mode,
+            settle_s=self.config.watch.settle_s,
+            rescan_s=self.config.watch.rescan_s,
+            ignore=self.config.watch.ignore,
+            known=lambda path, identity: state.ledger.is_known(path, stored(identity)),
+        ) as watcher:
+            work = QuietWork(state, time.monotonic)
+            live = LiveStatus(self.config, state, watcher)
+            notify.ready()
+            log.info("watching %s", ", ".join(map(str, self.config.import_folders)))
+            busy = True
+            while not (self.stopping or self.restart):
+                notify.alive()
+                arrival = watcher.next_photo(0 if busy else PAUSE_S)
+                busy = self._step(state, work, watcher, arrival, live)
+                if take_requests(state, watcher):
+                    work.map_changed()
+                live.write(work)
+                self._reload_if_changed(live)
+            live.write_last()
+
+    def _step(
+        self,
+        state: State,
+        work: QuietWork,
+        watcher: Watcher,
+        arrival: Arrival | None,
+        live: LiveStatus,
+    ) -> bool:
+        """Take the photo that arrived, else do a step of quiet work; tell whether there is more."""
+        try:
+            if arrival is None:
+                return work.step()
+            take(state, watcher, arrival)
+            work.after_photo()
+        except (OSError, sqlite3.OperationalError) as error:
+            live.problem(
+                "state-failing",
+                f"the state cannot be written: {error}",
+                f"free space on {self.config.state}; nothing is lost, it goes on by itself",
+            )
+            if arrival is not None:
+                watcher.retry_later(arrival, RETRY_FULL_STATE_S)
+            return False
+        live.solved("state-failing")
+        return True
+
+    # --- signals and reload
+
+    def _take_signals(self) -> None:
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGHUP, self._stop if _has_terminal() else self._reload)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        if self.stopping:
+            os._exit(128 + number)
+        self.stopping = True
+        log.info("%s: stopping", signal.Signals(number).name)
+
+    def _reload(self, _number: int, _frame: FrameType | None) -> None:
+        self.reload_asked = True
+
+    def _reload_if_changed(self, live: LiveStatus) -> None:
+        if not (self.config_file.changed(time.monotonic()) or self.reload_asked):
+            return
+        self.reload_asked = False
+        notify.reloading()
+        try:
+            new = load_config(self.config_file.path)
+        except (ConfigError, OSError) as error:
+            live.problem(
+                "config-bad",
+                f"the config file is bad, the earlier settings stay: {error}",
+                f"mend {self.config_file.path}",
+            )
+            notify.ready()
+            return
+        live.solved("config-bad")
+        changed = differs_in(self.config, new)
+        if any(key in RESTART_KEYS for key in changed):
+            live.problem(
+                "restart-needed",
+                "`state` has changed in the config file",
+                "restart the daemon to use the other state folder",
+            )
+            new = new.model_copy(update={"state": self.config.state})
+        if changed:
+            log.info("config reloaded: %s", ", ".join(changed))
+        self.config = new
+        self.restart = bool(changed)
+        notify.ready()
+
+
+def take(state: State, watcher: Watcher, arrival: Arrival) -> None:
+    """Read one settled photo and handle it; what is not whole yet is offered again.
+
+    Raises
+    ------
+    OSError, sqlite3.OperationalError
+        The state's disk is full or fails; nothing is recorded of the photo.
+    """
+    found = read_whole(arrival.path)
+    if not isinstance(found, NotYet):
+        identity = stored(found.identity)
+        outcome = state.handling.handle(arrival.path, found.data, identity)
+        log.info(
+            "%s: statistics %s, copy %s", arrival.path, outcome.statistics, outcome.copy
+        )
+    elif found.reason in REFUSED:
+        state.handling.refuse_unread(arrival.path, stored(arrival.identity), found)
+    elif found.reason != "gone":
+        watcher.retry_later(arrival, None)
+
+
+def stored(identity: tuple[int, ...]) -> str:
+    """Return a file's identity as the ledger keeps it: without the device, which a mount renews."""
+    return "-".join(str(part) for part in identity[1:])
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()

@@ -1,0 +1,123 @@
+"""What is done while no photo waits: replay, ranking, the backlog's copies, commits."""
+
+import logging
+from collections.abc import Callable
+
+from hotpixeld.edge.ledger import PhotoRow
+from hotpixeld.service.state import State
+
+log = logging.getLogger(__name__)
+
+# A quiet import folder: what is pending is written, so that a crash has little to replay.
+COMMIT_AFTER_QUIET_S = 300.0
+RETRY_COPIES_S = 30.0
+# Of so many times the photos that make a ranking due, arriving photos no longer put it off.
+OVERDUE = 3
+
+
+class QuietWork:
+    """The work that gives way to arriving photos, in steps of about a photo's length.
+
+    Parameters
+    ----------
+    clock_s
+        A clock that only rises.
+    """
+
+    def __init__(self, state: State, clock_s: Callable[[], float]) -> None:
+        self.state = state
+        self.clock_s = clock_s
+        self._busy_s = clock_s()
+        self._retried_s = clock_s()
+        self._backlog_may_wait = True
+
+    def after_photo(self) -> None:
+        """Do what a stream of arriving photos must not put off.
+
+        Raises
+        ------
+        OSError, sqlite3.OperationalError
+            The state's disk is full or fails; what is pending stays pending.
+        """
+        self._busy_s = self.clock_s()
+        for sensor_id in self.state.accumulation.uncommitted(due=True):
+            self.state.accumulation.commit(sensor_id)
+        if not self.state.accumulation.replays:
+            self._rank_next(overdue=OVERDUE)
+
+    def step(self) -> bool:
+        """Do one step; tell whether there may be more to do at once.
+
+        Raises
+        ------
+        OSError, sqlite3.OperationalError
+            As `after_photo`.
+        """
+        return (
+            self._replay()
+            or self._rank_next(overdue=1)
+            or self._backlog()
+            or self._retry_copies()
+            or self._commit_after_quiet()
+        )
+
+    def map_changed(self) -> None:
+        """Look through the backlog again."""
+        self._backlog_may_wait = True
+
+    def _replay(self) -> bool:
+        if not self.state.accumulation.replay_next():
+            return False
+        for sensor_id in self.state.accumulation.uncommitted(due=True):
+            self.state.accumulation.commit(sensor_id)
+        return True
+
+    def _rank_next(self, *, overdue: int) -> bool:
+        for sensor in self.state.ledger.sensors():
+            if self.state.detection.is_due(sensor, overdue=overdue):
+                self.state.detection.rank(sensor)
+                self.map_changed()
+                return True
+        return False
+
+    def _backlog(self) -> bool:
+        if not (self._backlog_may_wait and self.state.config.repair.backlog):
+            return False
+        row = self._next_of_backlog()
+        if row is None:
+            self._backlog_may_wait = False
+            return False
+        outcome = self.state.handling.remake_copy(row)
+        log.info("backlog: %s: copy %s %s", row.path, outcome.copy, outcome.copy_reason)
+        return True
+
+    def _next_of_backlog(self) -> PhotoRow | None:
+        found = self.state.ledger.db.execute(
+            "SELECT photos.id FROM photos JOIN sensors ON sensors.id = sensor_id "
+            "WHERE photos.map_revision < sensors.map_revision AND copy != 'failed' AND statistics "
+            "IN ('waiting', 'pending', 'folded', 'similar', 'lost') ORDER BY photos.id DESC LIMIT 1"
+        ).fetchone()
+        return self.state.ledger.photo(found[0]) if found else None
+
+    def _retry_copies(self) -> bool:
+        if self.clock_s() - self._retried_s < RETRY_COPIES_S:
+            return False
+        self._retried_s = self.clock_s()
+        for row in self.state.ledger.photos(states=("failed",)):
+            if row.copy_reason.startswith(("no-space", "output")):
+                outcome = self.state.handling.remake_copy(row)
+                if outcome.copy == "failed":
+                    return False
+                self._retried_s = -RETRY_COPIES_S
+                return True
+        return False
+
+    def _commit_after_quiet(self) -> bool:
+        if self.clock_s() - self._busy_s < COMMIT_AFTER_QUIET_S:
+            return False
+        waiting = self.state.accumulation.uncommitted(due=False)
+        for sensor_id in waiting[:1]:
+            self.state.accumulation.commit(sensor_id)
+        return bool(waiting)
+
+
