@@ -218,3 +218,18 @@ def test_float_and_wide_integers_are_refused() -> None:
 )
 def test_names_tell_which_files_are_photos(name: str, expected: bool) -> None:  # noqa: FBT001 - a table
     assert is_photo_name(name) is expected
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("container", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_frame_is_as_stored_whatever_the_orientation(container: str, orientation: int) -> None:
+    block = pictures.exif()
+    block[0x0112] = orientation
+    options = {"lossless": True} if container == "WEBP" else {}
+    image = pictures.image("RGB")
+    photo = read(pictures.encoded(image, container, exif=block, **options))
+    assert photo.orientation == orientation
+    assert photo.sensor.serial == "A 123"
+    assert photo.frame.shape == (43, 61, 3)
+    if container != "JPEG":
+        assert np.array_equal(photo.frame, np.asarray(image))

@@ -15,6 +15,15 @@ Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 _FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "WEBP")  # no other decoder ever sees a photo
 _DEEP_GREY = frozenset({"I;16", "I;16L", "I;16B"})
 _CHANNELS = {"1": 1, "L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "RGBX": 3, "CMYK": 4}  # without alpha
+_UNDO_ROTATION = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 
 # Our own limit is checked before decoding, and Pillow's warnings tell us nothing that we act on.
 Image.MAX_IMAGE_PIXELS = None
@@ -45,8 +54,11 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         raise PhotoError(reasons.TOO_LARGE, f"{width}x{height} pixels, limit {max_pixels}")
 
 
-def load(image: Image.Image) -> None:
-    """Decode all pixels of ``image``, in place.
+def load(image: Image.Image, orientation: int = 1) -> Image.Image:
+    """Decode all pixels of ``image`` and return it with its pixels where the file stores them.
+
+    ``orientation`` is the EXIF orientation that was read before loading: Pillow rotates TIFF
+    (and only TIFF) by it without being asked.
 
     Raises
     ------
@@ -55,8 +67,12 @@ def load(image: Image.Image) -> None:
     """
     try:
         image.load()
+        undo = _UNDO_ROTATION.get(orientation)
+        if image.format == "TIFF" and undo is not None:
+            return image.transpose(undo)
     except Exception as error:
         raise _refusal(error) from error
+    return image
 
 
 def frame_of(image: Image.Image) -> Frame:

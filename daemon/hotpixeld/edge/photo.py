@@ -123,9 +123,12 @@ def read_photo(data: bytes, name: str, *, max_pixels: int) -> Photo:
         raise PhotoError(reasons.NEEDS_RAW, "install hotpixeld[raw]")
     structure = containers.check_whole(data, kind, max_pixels)
     image = decode.open_image(data, max_pixels)
-    decode.load(image)
-    frame = decode.frame_of(image)
+    container = image.format or kind.upper()
     facts = exif.read_facts(image)
+    image = decode.load(image, facts.orientation)
+    if kind != "tiff":
+        facts = exif.read_facts(image)  # again: a PNG's EXIF may follow its pixels
+    frame = decode.frame_of(image)
     return Photo(
         data=data,
         frame=frame,
@@ -133,7 +136,7 @@ def read_photo(data: bytes, name: str, *, max_pixels: int) -> Photo:
         digest=_pixel_digest(image)
         if structure.jpeg is None
         else jpegfile.image_digest(data, structure.jpeg),
-        container=image.format or kind.upper(),
+        container=container,
         pages=structure.pages,
         facts=facts,
         own_mark=facts.own_mark or structure.own_mark,
