@@ -1,0 +1,165 @@
+"""One photo as the daemon sees it: its frame, its sensor, the hash of its image data.
+
+The content decides what a photo is, never its name: a PNG called ``.jpg`` is read as PNG.
+Names only tell which files are photos at all.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from PIL import Image
+
+from hotpixeld.core.sensor import Kind, Sensor
+from hotpixeld.edge import containers, decode, exif, jpegfile, reasons
+from hotpixeld.edge.decode import Frame
+from hotpixeld.errors import PhotoError
+
+_PHOTO_NAME = re.compile(
+    r".\.(jpg|jpeg|jpe|jfif|mpo|png|tif|tiff|gif|webp|heic|heif|hif)", re.IGNORECASE | re.DOTALL
+)
+_RAW_NAME = re.compile(
+    r".\.(3fr|arw|cr2|cr3|crw|dcr|dng|erf|fff|iiq|k25|kdc|mef|mos|mrw|nef|nrw|orf|pef|raf|raw"
+    r"|rw2|rwl|sr2|srf|srw|x3f)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo that was read whole.
+
+    Attributes
+    ----------
+    data : bytes
+        The file as it was read.
+    frame : (height, width, channels) uint8 or uint16
+        Stored pixels in DN, before any EXIF rotation; channels 1 (grey), 3 (RGB) or 4 (CMYK).
+        Alpha is left out, palettes are expanded to RGB, one bit is 0 and 255. Of several images
+        in one file, the first.
+    sensor : Sensor
+        The camera body at this geometry.
+    digest : 32 bytes
+        SHA-256 of the image data: of a JPEG the tables and scan of the first image, else mode,
+        size, palette and stored pixels with their alpha.
+    container : str
+        ``JPEG``, ``MPO``, ``PNG``, ``TIFF``, ``GIF``, ``WEBP``, ``HEIC`` or ``RAW``.
+    pages : int
+        Images in the file, previews among them.
+    facts : ExifFacts
+        When and how it was taken.
+    own_mark : bool
+        True for a copy that hotpixeld re-encoded; block-wise and lossless copies carry no mark.
+    """
+
+    data: bytes
+    frame: Frame
+    sensor: Sensor
+    digest: bytes
+    container: str
+    pages: int
+    facts: exif.ExifFacts
+    own_mark: bool
+
+    @property
+    def captured_at(self) -> datetime | None:
+        """When it was taken, with a time zone."""
+        return self.facts.captured_at
+
+    @property
+    def iso(self) -> float | None:
+        """The ISO speed."""
+        return self.facts.iso
+
+    @property
+    def exposure_s(self) -> float | None:
+        """The exposure time."""
+        return self.facts.exposure_s
+
+    @property
+    def orientation(self) -> int:
+        """EXIF orientation, 1 to 8; the frame is as stored all the same."""
+        return self.facts.orientation
+
+
+def is_photo_name(name: str) -> bool:
+    """Return True for names of photos; other files (videos, sidecars) are passed over in silence.
+
+    HEIC and RAW names are photos also where the extras that read them are missing: the ledger
+    then says so.
+    """
+    return _ends_in(_PHOTO_NAME, name) or _ends_in(_RAW_NAME, name)
+
+
+def _ends_in(pattern: re.Pattern[str], name: str) -> bool:
+    stem, _, _ = name.rpartition(".")
+    return pattern.fullmatch(name, max(len(stem) - 1, 0)) is not None
+
+
+def read_photo(data: bytes, name: str, *, max_pixels: int) -> Photo:
+    """Decode a photo and find out what camera it comes from.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    name : str
+        Its name, to tell RAW files from the TIFF that most of them are.
+    max_pixels : int
+        Larger images are refused before they are decoded.
+
+    Raises
+    ------
+    PhotoError
+        With a reason of ``edge.reasons``; nothing is kept.
+    """
+    if not data:
+        raise PhotoError(reasons.EMPTY)
+    kind = containers.identify(data, is_raw_name=_ends_in(_RAW_NAME, name))
+    if kind == "heic":
+        raise PhotoError(reasons.NEEDS_HEIF, "install hotpixeld[heif]")
+    if kind == "raw":
+        raise PhotoError(reasons.NEEDS_RAW, "install hotpixeld[raw]")
+    structure = containers.check_whole(data, kind, max_pixels)
+    image = decode.open_image(data, max_pixels)
+    container = image.format or kind.upper()
+    facts = exif.read_facts(image)
+    image = decode.load(image, facts.orientation)
+    if kind != "tiff":
+        facts = exif.read_facts(image)  # again: a PNG's EXIF may follow its pixels
+    frame = decode.frame_of(image)
+    return Photo(
+        data=data,
+        frame=frame,
+        sensor=_sensor(facts, frame, kind),
+        digest=_pixel_digest(image)
+        if structure.jpeg is None
+        else jpegfile.image_digest(data, structure.jpeg),
+        container=container,
+        pages=structure.pages,
+        facts=facts,
+        own_mark=facts.own_mark or structure.own_mark,
+    )
+
+
+def _sensor(facts: exif.ExifFacts, frame: Frame, kind: Kind) -> Sensor:
+    height, width, channels = frame.shape
+    return Sensor(
+        make=facts.make,
+        model=facts.model,
+        serial=facts.serial,
+        width=width,
+        height=height,
+        channels=channels,
+        depth_bits=8 * frame.itemsize,
+        kind=kind,
+    )
+
+
+def _pixel_digest(image: Image.Image) -> bytes:
+    digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height}".encode())
+    if image.mode in {"P", "PA"}:
+        digest.update(decode.palette_of(image).tobytes())
+    digest.update(image.tobytes())
+    return digest.digest()
