@@ -186,7 +186,7 @@ class FakeCamera:
         if kind == "varied":
             return scenes.varied(rng, self.height, self.width)
         still = np.random.default_rng([self.seed, 3, first])
-        margin = 8
+        margin = 4
         scene = scenes.varied(still, self.height + margin, self.width + margin)
         row, column = rng.integers(0, margin, 2) if kind == "burst" else (0, 0)
         return scene[row : row + self.height, column : column + self.width]

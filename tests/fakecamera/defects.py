@@ -85,7 +85,7 @@ def scattered(
 ) -> tuple[Defect, ...]:
     """Return ``count`` defects at random sites, hot and mostly weak, as real sensors have them.
 
-    60 % hot with an offset (log-uniform 0.2 to 8 % of full scale), 15 % hot by exposure,
+    60 % hot with an offset (log-uniform 0.06 to 3 % of full scale), 15 % hot by exposure,
     15 % stuck anywhere from black to white, 10 % dead or weak.
     """
     taken: list[tuple[int, int]] = []
@@ -100,11 +100,11 @@ def scattered(
         taken.append((row, column))
         draw = rng.random()
         if draw < 0.6:
-            offset = float(np.exp(rng.uniform(np.log(0.002), np.log(0.08))))
+            offset = float(np.exp(rng.uniform(np.log(0.0006), np.log(0.03))))
             found.append(Defect(row, column, "hot", offset=offset))
         elif draw < 0.75:
-            rate = float(np.exp(rng.uniform(np.log(0.05), np.log(2.0))))
-            found.append(Defect(row, column, "hot", offset=0.002, rate=rate))
+            rate = float(np.exp(rng.uniform(np.log(0.02), np.log(1.0))))
+            found.append(Defect(row, column, "hot", offset=0.0005, rate=rate))
         elif draw < 0.9:
             found.append(Defect(row, column, "stuck", level=float(rng.uniform(0.0, 1.0))))
         else:
