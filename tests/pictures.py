@@ -46,12 +46,11 @@ def exif(**overrides: str) -> Image.Exif:
     block[0x010F] = overrides.get("make", "Maker")
     block[0x0110] = overrides.get("model", "Model One")
     block[0x0112] = 6
-    details: dict[int, str | int | float] = {}
+    details = block.get_ifd(0x8769)
     details[0x9003] = overrides.get("taken", "2024:05:06 07:08:09")
     details[0x9011] = overrides.get("offset", "+02:00")
     details[0x9291] = "25"
     details[0x8827] = 800
     details[0x829A] = 0.02
     details[0xA431] = overrides.get("serial", "A 123")
-    block[0x8769] = details
     return block

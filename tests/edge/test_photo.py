@@ -227,7 +227,7 @@ def test_the_frame_is_as_stored_whatever_the_orientation(container: str, orienta
     block[0x0112] = orientation
     options = {"lossless": True} if container == "WEBP" else {}
     image = pictures.image("RGB")
-    photo = read(pictures.encoded(image, container, exif=block, **options))
+    photo = read(pictures.encoded(image, container, exif=block.tobytes(), **options))
     assert photo.orientation == orientation
     assert photo.sensor.serial == "A 123"
     assert photo.frame.shape == (43, 61, 3)
