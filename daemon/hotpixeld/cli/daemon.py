@@ -3,15 +3,16 @@
 import argparse
 import os
 
+from hotpixeld.cli.terminal import say
 from hotpixeld.config import find_config, load_config
-from hotpixeld.edge.logs import set_up_logging
+from hotpixeld.edge.logs import set_up
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the chosen command."""
     path = find_config(options.config, os.environ)
     config = load_config(path)
-    set_up_logging(config.log.level, config.log.format)
+    set_up(config.log.level, config.log.format)
     if options.command == "run":
         from hotpixeld.service.daemon import Daemon  # noqa: PLC0415 (a bad config is told at once)
 
@@ -19,4 +20,5 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     from hotpixeld.service.single_pass import dry_run, single_pass  # noqa: PLC0415
 
-    return dry_run(config) if options.dry_run else single_pass(config)
+    (dry_run if options.dry_run else single_pass)(config, say)
+    return 0

@@ -4,14 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160))}
-
-
-def printable(text: object) -> str:
-    """Return ``text`` with control characters and undecodable bytes escaped."""
-    return (
-        str(text).translate(_CONTROL).encode("utf-8", "backslashreplace").decode("utf-8", "replace")
-    )
+from hotpixeld.edge.logs import printable
 
 
 def print_json(document: object) -> None:
@@ -22,7 +15,7 @@ def print_json(document: object) -> None:
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table: drawn on a terminal, else tab-separated with a line of headings."""
-    texts = [[printable(cell) for cell in row] for row in rows]
+    texts = [[printable(str(cell)) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for line in ([*headings], *texts):
             sys.stdout.write("\t".join(line) + "\n")

@@ -29,6 +29,8 @@ def atomic_file(
     mode: int = 0o666,
     overwrite: bool = True,
     times_ns: tuple[int, int] | None = None,
+    group: int | None = None,
+    durable: bool = True,
 ) -> Iterator[BinaryIO]:
     """Open a file that stands under ``path`` only once the block has ended without an error.
 
@@ -45,6 +47,10 @@ def atomic_file(
         False: an existing file stays, and FileExistsError is raised.
     times_ns : (access, modification), optional
         The file's times.
+    group : int, optional
+        Who may read it besides its owner, where we may give it to them.
+    durable : bool
+        False: a power cut may lose it, as a status file may be; it is whole all the same.
 
     Raises
     ------
@@ -66,13 +72,18 @@ def atomic_file(
                 file.flush()
                 if times_ns is not None:
                     os.utime(descriptor, ns=times_ns)
-                os.fsync(descriptor)
+                if group is not None:
+                    with contextlib.suppress(PermissionError):
+                        os.fchown(descriptor, -1, group)
+                if durable:
+                    os.fsync(descriptor)
                 _place(temporary, path.name, folder, overwrite=overwrite)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=folder)
             raise
-        _sync_folder(folder)
+        if durable:
+            _sync_folder(folder)
 
 
 def write_atomically(
@@ -83,9 +94,19 @@ def write_atomically(
     mode: int = 0o666,
     overwrite: bool = True,
     times_ns: tuple[int, int] | None = None,
+    group: int | None = None,
+    durable: bool = True,
 ) -> None:
     """Write ``data`` under ``path``; parameters and errors as in `atomic_file`."""
-    with atomic_file(path, below=below, mode=mode, overwrite=overwrite, times_ns=times_ns) as file:
+    with atomic_file(
+        path,
+        below=below,
+        mode=mode,
+        overwrite=overwrite,
+        times_ns=times_ns,
+        group=group,
+        durable=durable,
+    ) as file:
         file.write(data)
 
 

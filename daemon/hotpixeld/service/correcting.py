@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotpixeld.core.orientation import stored_position
 from hotpixeld.core.repair import footprint_at, repair_patch
 from hotpixeld.edge.atomic import write_atomically
 from hotpixeld.edge.encode import encode_copy
-from hotpixeld.edge.orientation import stored_position
 from hotpixeld.edge.photo import read_photo
 from hotpixeld.errors import HotpixeldError, UsageError
 from hotpixeld.service.finding import DEFAULT_MAX_PIXELS
@@ -50,9 +50,8 @@ def correct(
     photo = read_photo(data, path.name, max_pixels=DEFAULT_MAX_PIXELS)
     footprints = []
     for x, y in pixels:
-        row, column = (
-            stored_position(x, y, photo.orientation, photo.frame.shape) if displayed else (y, x)
-        )
+        shown_as = photo.orientation if displayed else 1
+        row, column = stored_position(y, x, shown_as, photo.frame.shape[:2])
         try:
             footprints.append(footprint_at(photo.frame, row, column))
         except ValueError as error:

@@ -1,20 +1,24 @@
 """The daemon: arriving photos first, quiet work between them, and the signals."""
 
+import contextlib
 import logging
 import os
 import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
 from hotpixeld.config import Config, ConfigFile, differs_in, load_config
 from hotpixeld.config.reload import RESTART_KEYS
 from hotpixeld.edge import notify
-from hotpixeld.edge.watch import Arrival, Watcher
-from hotpixeld.edge.whole import NotYet, read_whole
-from hotpixeld.errors import ConfigError, HotpixeldError
+from hotpixeld.edge.ledger import Ledger
+from hotpixeld.edge.found import Identity, identity_at
+from hotpixeld.edge.watch import Watcher
+from hotpixeld.edge.whole import NotYet
+from hotpixeld.errors import ConfigError
 from hotpixeld.service.live import LiveStatus
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.requests import take_requests
@@ -23,7 +27,6 @@ from hotpixeld.service.state import State, open_state
 log = logging.getLogger(__name__)
 
 PAUSE_S = 1.0
-RETRY_FULL_STATE_S = 10.0
 # Why a settled file is refused at once; of any other reason it is only not whole yet.
 REFUSED = ("empty", "hole", "unreadable", "too-large", "read-error")
 
@@ -55,14 +58,7 @@ class Daemon:
 
     def _serve(self, state: State) -> None:
         """Serve with the present settings until they change or the daemon stops."""
-        with Watcher(
-            self.config.import_folders,
-            mode=self.config.watch.mode,
-            settle_s=self.config.watch.settle_s,
-            rescan_s=self.config.watch.rescan_s,
-            ignore=self.config.watch.ignore,
-            known=lambda path, identity: state.ledger.is_known(path, stored(identity)),
-        ) as watcher:
+        with watching(self.config, state.ledger) as watcher:
             work = QuietWork(state, time.monotonic)
             live = LiveStatus(self.config, state, watcher)
             notify.ready()
@@ -83,7 +79,7 @@ class Daemon:
         state: State,
         work: QuietWork,
         watcher: Watcher,
-        arrival: Arrival | None,
+        arrival: Path | None,
         live: LiveStatus,
     ) -> bool:
         """Take the photo that arrived, else do a step of quiet work; tell whether there is more."""
@@ -99,7 +95,7 @@ class Daemon:
                 f"free space on {self.config.state}; nothing is lost, it goes on by itself",
             )
             if arrival is not None:
-                watcher.retry_later(arrival, RETRY_FULL_STATE_S)
+                watcher.retry_later(arrival)
             return False
         live.solved("state-failing")
         return True
@@ -151,7 +147,25 @@ class Daemon:
         notify.ready()
 
 
-def take(state: State, watcher: Watcher, arrival: Arrival) -> None:
+@contextlib.contextmanager
+def watching(config: Config, ledger: Ledger) -> Iterator[Watcher]:
+    """Watch the import folders for the length of the block."""
+    watcher = Watcher(
+        config.import_folders,
+        known=lambda path, identity: ledger.is_known(path, stored(identity)),
+        mode=config.watch.mode,
+        settle_s=config.watch.settle_s,
+        rescan_s=config.watch.rescan_s,
+        ignore=config.watch.ignore,
+    )
+    watcher.start()
+    try:
+        yield watcher
+    finally:
+        watcher.stop()
+
+
+def take(state: State, watcher: Watcher, path: Path) -> None:
     """Read one settled photo and handle it; what is not whole yet is offered again.
 
     Raises
@@ -159,20 +173,18 @@ def take(state: State, watcher: Watcher, arrival: Arrival) -> None:
     OSError, sqlite3.OperationalError
         The state's disk is full or fails; nothing is recorded of the photo.
     """
-    found = read_whole(arrival.path)
+    identity = identity_at(path)
+    found = watcher.read(path)
     if not isinstance(found, NotYet):
-        identity = stored(found.identity)
-        outcome = state.handling.handle(arrival.path, found.data, identity)
-        log.info(
-            "%s: statistics %s, copy %s", arrival.path, outcome.statistics, outcome.copy
-        )
-    elif found.reason in REFUSED:
-        state.handling.refuse_unread(arrival.path, stored(arrival.identity), found)
+        outcome = state.handling.handle(path, found.data, stored(found.identity))
+        log.info("%s: statistics %s, copy %s", path, outcome.statistics, outcome.copy)
+    elif found.reason in REFUSED and identity is not None:
+        state.handling.refuse_unread(path, stored(identity), found)
     elif found.reason != "gone":
-        watcher.retry_later(arrival, None)
+        watcher.retry_later(path)
 
 
-def stored(identity: tuple[int, ...]) -> str:
+def stored(identity: Identity) -> str:
     """Return a file's identity as the ledger keeps it: without the device, which a mount renews."""
     return "-".join(str(part) for part in identity[1:])
 

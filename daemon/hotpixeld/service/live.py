@@ -10,11 +10,13 @@ from typing import Any
 from hotpixeld import __version__
 from hotpixeld.config import Config
 from hotpixeld.edge import notify
+from hotpixeld.edge.folder import FolderStatus
+from hotpixeld.edge.logs import printable
 from hotpixeld.edge.atomic import write_atomically
 from hotpixeld.edge.watch import Watcher
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.state import State
-from hotpixeld.service.times import rfc3339_now
+from hotpixeld.service.times import rfc3339, rfc3339_now
 
 log = logging.getLogger(__name__)
 
@@ -78,10 +80,10 @@ class LiveStatus:
         self._write(self._found(), running=False)
 
     def _found(self) -> dict[str, Any]:
-        health = self.watcher.health()
+        health = self.watcher.status()
         problems = [
             *self._problems.values(),
-            *(Problem(p.code, p.since, p.what, p.advice) for p in health.problems),
+            *(Problem(p.code, rfc3339(p.since), p.what, p.advice) for p in health.problems),
             *(
                 Problem("moments-damaged", self.since, what, "run hotpixeld rebuild")
                 for what in self.state.accumulation.damaged.values()
@@ -91,7 +93,7 @@ class LiveStatus:
             "pid": os.getpid(),
             "since": self.since,
             "version": __version__,
-            "folders": [asdict(folder) for folder in health.folders],
+            "folders": [_folder(folder) for folder in health.folders],
             "queue": health.queue,
             "overflows": health.overflows,
             "watcher_restarts": health.watcher_restarts,
@@ -101,6 +103,11 @@ class LiveStatus:
     def _write(self, found: dict[str, Any], *, running: bool) -> None:
         text = json.dumps(found | {"running": running}, default=os.fspath)
         try:
-            write_atomically(self.path, text.encode(), sync=False)
+            write_atomically(self.path, text.encode(), durable=False)
         except OSError as error:
             self.problem("status-file", f"{self.path}: {error}", "free space there")
+
+
+def _folder(folder: FolderStatus) -> dict[str, Any]:
+    last_scan = rfc3339(folder.last_scan) if folder.last_scan is not None else None
+    return asdict(folder) | {"path": printable(folder.path), "last_scan": last_scan}

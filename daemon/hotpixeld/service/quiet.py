@@ -121,3 +121,8 @@ class QuietWork:
         return bool(waiting)
 
 
+
+    def pending_text(self) -> str:
+        """Say in a few words what there is still to do."""
+        replays = self.state.accumulation.replays
+        return f"{replays} to replay" if replays else "nothing to replay"

@@ -26,10 +26,10 @@ def take_requests(state: State, watcher: Watcher | None) -> bool:
                 path = Path(os.fsdecode(argument)) if argument else None
                 state.handling.retry(path)
                 if watcher is not None:
-                    watcher.rescan()
+                    watcher.forget(path)
             case "scan":
                 if watcher is not None:
-                    watcher.rescan()
+                    watcher.forget()
             case _:
                 raise AssertionError(f"no command asks for {what!r}")
     return bool(requests)
