@@ -1,0 +1,178 @@
+"""The third accumulator: how far a subpixel stands off its neighbours, in local spreads.
+
+A flat sky tells more about a pixel than foliage does, so each photo's residual is divided by the
+spread of the residuals around it before it is summed. All of it is integer arithmetic, defined
+here once, so that every implementation gives the same bits (`STATISTICS_VERSION`):
+
+1. v: the value; of 16-bit frames v >> 4. Outside the frame the picture is mirrored (without
+   repeating the edge).
+2. Four pairs of opposite neighbours at distance 2 (vertical, horizontal, both diagonals), each
+   summed; e = the sum of the middle two pairs (all four less the least and the greatest): four
+   times a median of directional means, which follows edges and leaves the footprint out.
+3. r = 4 v - e.
+4. a = the sum over the channels of min(|r| >> k, c), k = 0 for 8 bits and 2 for 16, c = 1310 over
+   the number of channels (rounded down); S = the sum of a over the 7 x 7 pixels around less that
+   over the 3 x 3: a defect does not count among its own surroundings.
+5. z = (r * I[S] + 2048) >> 12, where I[S] is 4096 * 640 n / ((S + 160 n) << k) rounded half up, n
+   the number of channels: r over (the mean absolute residual around + 1 DN), in units of 1/16.
+6. z is clipped to -128..128 (eight spreads), and 0 where e >= 4 * 250 of 255 (clipped white says
+   nothing) or e = 0 (black against black).
+"""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+STATISTICS_VERSION = 1
+RESIDUAL_UNIT = 16  # z in 1/16 of a local spread
+RESIDUAL_LIMIT = 8 * RESIDUAL_UNIT
+
+Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Plane = npt.NDArray[np.int16]
+
+_HALO_PX = 5  # 2 for the neighbours of 3 for the spread
+_TILE_ROWS, _TILE_COLUMNS = 64, 1024  # a tile's planes stay within the cache
+_MOST_FRAMES = 255  # 255 x 128 < 2^15
+
+
+def add_residuals(frames: Sequence[Frame], total: npt.NDArray[np.int32]) -> None:
+    """Add the residuals of ``frames`` to ``total`` (height, width, channels), in place."""
+    for start in range(0, len(frames), _MOST_FRAMES):
+        batch = frames[start : start + _MOST_FRAMES]
+        height, width = total.shape[:2]
+        for top in range(0, height, _TILE_ROWS):
+            for left in range(0, width, _TILE_COLUMNS):
+                rows = slice(top, min(height, top + _TILE_ROWS))
+                columns = slice(left, min(width, left + _TILE_COLUMNS))
+                sums = [plane.copy() for plane in _planes(batch[0], rows, columns)]
+                for frame in batch[1:]:
+                    for channel, plane in enumerate(_planes(frame, rows, columns)):
+                        sums[channel] += plane
+                for channel, summed in enumerate(sums):
+                    total[rows, columns, channel] += summed
+
+
+def residual_rows(frame: Frame, rows: slice = slice(None)) -> Plane:
+    """Return one frame's residuals z of these rows.
+
+    Parameters
+    ----------
+    frame : (height, width, channels) uint8 or uint16
+    rows : slice
+        Which rows to return; they depend on the whole frame.
+
+    Returns
+    -------
+    (rows, width, channels) int16
+        In 1/16 of the local spread, -128 to 128; positive where the subpixel is brighter.
+    """
+    height, width = frame.shape[:2]
+    start, stop, _ = rows.indices(height)
+    return np.stack(_planes(frame, slice(start, stop), slice(0, width)), axis=2)
+
+
+def _planes(frame: Frame, rows: slice, columns: slice) -> list[Plane]:
+    """Return each channel's residuals of one tile."""
+    padded = _with_halo(frame, rows, columns)
+    shift, channels = (0 if frame.dtype == np.uint8 else 2), frame.shape[2]
+    white = 4 * (250 if frame.dtype == np.uint8 else 250 * 16)
+    cap = 1310 // channels
+    residuals, spread = [], np.zeros(1, np.int16)
+    for channel in range(channels):
+        residual, silent = _standing_off(padded[..., channel], white)
+        restless = np.abs(residual)
+        if shift:
+            restless >>= shift
+        np.minimum(restless, cap, out=restless)
+        spread = restless if channel == 0 else np.add(spread, restless, out=spread)
+        inner = residual[3:-3, 3:-3]
+        inner[silent[3:-3, 3:-3]] = 0
+        residuals.append(inner)
+    weights = _reciprocals(channels, shift)[_around(spread)]
+    return [_weighted(residual, weights) for residual in residuals]
+
+
+def _standing_off(
+    plane: npt.NDArray[np.integer], white: int
+) -> tuple[Plane, npt.NDArray[np.bool_]]:
+    """Return r, and where it is to be silenced; 2 pixels smaller than ``plane`` on each side."""
+    values = np.ascontiguousarray(plane, dtype=np.int16)
+    height, width = values.shape
+
+    def pair(row: int, column: int) -> Plane:
+        one = values[2 + row : height - 2 + row, 2 + column : width - 2 + column]
+        other = values[2 - row : height - 2 - row, 2 - column : width - 2 - column]
+        return one + other
+
+    a, b, c, d = pair(2, 0), pair(0, 2), pair(2, 2), pair(2, -2)
+    lesser, greater = np.minimum(a, b), np.maximum(a, b)
+    np.minimum(lesser, np.minimum(c, d), out=lesser)
+    np.maximum(greater, np.maximum(c, d), out=greater)
+    a += b
+    c += d
+    a += c
+    a -= lesser
+    a -= greater
+    silent = (a >= white) | (a == 0)
+    residual = values[2:-2, 2:-2] << 2
+    residual -= a
+    return residual, silent
+
+
+def _around(a: Plane) -> npt.NDArray[np.uint16]:
+    """Return the sum over 7 x 7 less that over 3 x 3; 3 pixels smaller on each side."""
+    a = a.view(np.uint16)
+    height = len(a) - 6
+    two = a[:-1] + a[1:]
+    three = two[2 : 2 + height] + a[4 : 4 + height]
+    four = two[:-2] + two[2:]
+    seven = four[:height] + two[4 : 4 + height] + a[6:]
+    width = a.shape[1] - 6
+    two = seven[:, :-1] + seven[:, 1:]
+    four = two[:, :-2] + two[:, 2:]
+    around: npt.NDArray[np.uint16] = four[:, :width] + two[:, 4 : 4 + width]
+    around += seven[:, 6:]
+    for column in (2, 3, 4):
+        around -= three[:, column : column + width]
+    return around
+
+
+def _weighted(residual: Plane, weights: npt.NDArray[np.int32]) -> Plane:
+    z = residual * weights
+    z += 2048
+    z >>= 12
+    np.clip(z, -RESIDUAL_LIMIT, RESIDUAL_LIMIT, out=z)
+    return z.astype(np.int16)
+
+
+@functools.cache
+def _reciprocals(channels: int, shift: int) -> npt.NDArray[np.int32]:
+    divisors = (np.arange(65_536, dtype=np.int64) + 160 * channels) << shift
+    numerator = 4096 * 640 * channels
+    table = ((2 * numerator + divisors) // (2 * divisors)).astype(np.int32)
+    table.flags.writeable = False
+    return table
+
+
+def _with_halo(frame: Frame, rows: slice, columns: slice) -> npt.NDArray[np.integer]:
+    """Return the tile and 5 pixels around it, mirrored where the frame ends; 16 bits become 12."""
+    height, width = frame.shape[:2]
+    top, bottom = rows.start - _HALO_PX, rows.stop + _HALO_PX
+    left, right = columns.start - _HALO_PX, columns.stop + _HALO_PX
+    if top >= 0 and left >= 0 and bottom <= height and right <= width:
+        tile: npt.NDArray[np.integer] = frame[top:bottom, left:right]
+    else:
+        tile = frame[np.ix_(_mirrored(top, bottom, height), _mirrored(left, right, width))]
+    return tile >> 4 if frame.dtype == np.uint16 else tile
+
+
+def _mirrored(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
+    positions = np.arange(start, stop)
+    if length == 1:
+        return np.zeros_like(positions)
+    period = 2 * (length - 1)
+    folded = np.abs(positions) % period
+    mirrored: npt.NDArray[np.intp] = np.where(folded < length, folded, period - folded)
+    return mirrored
