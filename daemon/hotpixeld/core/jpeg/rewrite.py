@@ -1,0 +1,165 @@
+"""Repairs a baseline JPEG in place of its touched MCUs: every other bit of the file is copied.
+
+Read the wanted MCUs, change their coefficients, code them with the file's own tables, splice them
+in, fill up to the old length, and check the result before anyone sees it.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from hotpixeld.core.jpeg.blocks import NoCodeError, write_block
+from hotpixeld.core.jpeg.edit import Blocks, Numbers, edited, least_coefficients, touched_mcus
+from hotpixeld.core.jpeg.opened import OpenedInterval, open_interval
+from hotpixeld.core.jpeg.parse import Header, read_header
+from hotpixeld.core.jpeg.scan import intervals, stuffed
+from hotpixeld.core.jpeg.splice import Replacement, spliced
+from hotpixeld.core.jpeg.unsupported import JpegUnsupported
+from hotpixeld.core.jpeg.verify import check
+from hotpixeld.core.patch import Patch
+
+Edit = Callable[[Blocks], Blocks]
+
+
+def repair_blocks(data: bytes, patch: Patch) -> bytes:
+    """Return the JPEG with the pixels of ``patch`` set, all else as it was.
+
+    Only the MCUs that hold a pixel of the patch are coded anew, with the file's own tables, and the
+    DC difference of the MCU after each. All other coefficients, the bytes before the scan and from
+    EOI on stay, at the same offsets where the scan did not grow. Of a file with several images the
+    first is repaired. An empty patch returns ``data`` itself.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    patch : Patch
+        Pixels of the first image as stored, 8 bit; CMYK as Pillow gives it.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    JpegUnsupported
+        The file cannot be repaired so; its ``reason`` is fixed.
+    ValueError
+        The patch does not fit the picture.
+    """
+    if not len(patch):
+        return data
+    header = read_header(data)
+    _check_fit(header, patch)
+    mcus = touched_mcus(header, patch)
+
+    def plain(blocks: Blocks) -> Blocks:
+        return edited(header, mcus, blocks, patch.values_dn, refine=False)
+
+    def refined(blocks: Blocks) -> Blocks:
+        return edited(header, mcus, blocks, patch.values_dn, refine=True)
+
+    return recoded(data, header, mcus.numbers, [refined, plain])
+
+
+def recoded(data: bytes, header: Header, numbers: Numbers, edits: Sequence[Edit]) -> bytes:
+    """Return the file with the blocks of the MCUs ``numbers`` (rising) changed.
+
+    The first of ``edits`` whose result has codes for all is taken. If it is longer than before,
+    its least coefficients are dropped until it fits; a file that ends with EOI may grow.
+    """
+    cuts = intervals(data, header)
+    every = header.restart_interval or header.mcus
+    opened = [open_interval(data, header, cuts[cut]) for cut in np.unique(numbers // every)]
+    old = np.concatenate([part.blocks_of(numbers) for part in opened])
+    for edit in edits:
+        new = edit(old)
+        try:
+            result, kept = _fitted(data, header, opened, numbers, new)
+        except NoCodeError as error:
+            missing = error
+            continue
+        check(data, result, header, opened, numbers, kept)
+        return result
+    raise JpegUnsupported("no-code", str(missing)) from missing
+
+
+def _fitted(
+    data: bytes,
+    header: Header,
+    opened: list[OpenedInterval],
+    numbers: Numbers,
+    new: Blocks,
+) -> tuple[bytes, Blocks]:
+    """Assemble the file; where it grew, drop the least coefficients of the MCUs until it fits."""
+    result = _assembled(data, header, opened, numbers, new)
+    order = least_coefficients(header, new)
+    kept, dropped = new.copy(), 0
+    while (growth := len(result) - len(data)) > 0 and dropped < len(order):
+        more = max(growth * 2, 1)  # dropping one saves about four bits
+        kept.reshape(-1)[order[dropped : dropped + more]] = 0
+        dropped += more
+        result = _assembled(data, header, opened, numbers, kept)
+    if growth <= 0:
+        return result, kept
+    if data[header.scan_end :].lstrip(b"\xff") != b"\xd9":
+        raise JpegUnsupported("grows", f"by {growth} bytes, and data after EOI has fixed offsets")
+    return _assembled(data, header, opened, numbers, new), new
+
+
+def _check_fit(header: Header, patch: Patch) -> None:
+    if patch.values_dn.dtype != np.uint8 or patch.values_dn.shape[1:] != (len(header.components),):
+        raise ValueError(f"the patch is not of {len(header.components)} 8-bit channels")
+    inside = (patch.rows >= 0) & (patch.rows < header.height)
+    if not (inside & (patch.columns >= 0) & (patch.columns < header.width)).all():
+        raise ValueError(f"the patch reaches beyond {header.width}x{header.height} pixels")
+
+
+def _assembled(
+    data: bytes,
+    header: Header,
+    opened: list[OpenedInterval],
+    numbers: Numbers,
+    new: Blocks,
+) -> bytes:
+    """Return the file with the new blocks in the opened intervals."""
+    pieces, at = list[bytes](), 0
+    for part in opened:
+        held = part.held(numbers)
+        replacements = _replacements(part, numbers[held] - part.interval.first_mcu, new[held])
+        coded = spliced(np.frombuffer(part.stream, np.uint8), replacements, part.end)
+        end = part.interval.end - part.interval.fill
+        pieces += [data[at : part.interval.start], stuffed(coded)]
+        at = end
+    pieces.append(data[at : header.scan_end])
+    scan_and_before = b"".join(pieces)
+    fill = b"\xff" * max(0, header.scan_end - len(scan_and_before))
+    return b"".join((scan_and_before, fill, data[header.scan_end :]))
+
+
+def _replacements(part: OpenedInterval, local: Numbers, new: Blocks) -> list[Replacement]:
+    """Code the touched MCUs of one interval and the one after each."""
+    owners = part.header.block_components
+    last = [len(owners) - 1 - owners[::-1].index(c) for c in range(len(part.header.components))]
+    wanted = {int(number): blocks.tolist() for number, blocks in zip(local, new, strict=True)}
+    made: list[Replacement] = []
+    before: tuple[int, list[int]] = (-1, [])  # the MCU coded last and its last DC values
+    for number in sorted(wanted.keys() | {number + 1 for number in wanted}):
+        if number >= len(part.starts):
+            continue
+        if number == 0:
+            values = [0] * len(last)
+        elif before[0] == number - 1:
+            values = before[1]
+        else:
+            values = [int(part.dc[number - 1, index]) for index in last]
+        bits = length = 0
+        for block, component, owner in zip(
+            wanted.get(number) or part.mcu(number), part.components, owners, strict=True
+        ):
+            coded, width = write_block(block, block[0] - values[owner], component.dc, component.ac)
+            bits, length = bits << width | coded, length + width
+            values[owner] = block[0]
+        before = (number, values)
+        made.append(Replacement(int(part.starts[number, 0]), part.mcu_end(number), bits, length))
+    return made

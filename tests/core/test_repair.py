@@ -1,0 +1,134 @@
+"""From defects and a frame to a patch."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from hotpixeld.core.defects import FootprintPixel
+from hotpixeld.core.repair import footprint_at, repair_patch
+
+
+def slope(height: int = 40, width: int = 50, channels: int = 3) -> npt.NDArray[np.uint8]:
+    """A smooth frame with a little grain."""
+    rows, columns = np.mgrid[:height, :width]
+    grain = np.random.default_rng(4).integers(-1, 2, (height, width, channels))
+    values: npt.NDArray[np.uint8] = ((60 + rows + columns)[..., None] + grain).astype(np.uint8)
+    return values
+
+
+def footprint(
+    *places: tuple[int, int], spoiled: tuple[bool, ...] = (True, True, True)
+) -> tuple[FootprintPixel, ...]:
+    excess = tuple(100.0 * s for s in spoiled)
+    return tuple(FootprintPixel(row, column, excess, spoiled) for row, column in places)
+
+
+SPOTS = {
+    "single": [(20, 20)],
+    "pair": [(20, 20), (20, 21)],
+    "two by two": [(20, 20), (20, 21), (21, 20), (21, 21)],
+    "corner": [(0, 0), (0, 1), (1, 0)],
+    "opposite corner": [(39, 49), (38, 49)],
+    "edge": [(0, 25), (1, 25)],
+    "column": [(row, 25) for row in range(40)],
+}
+
+
+@pytest.mark.parametrize("spot", SPOTS)
+def test_a_spot_is_gone_wherever_it_lies(spot: str) -> None:
+    clean = slope()
+    frame = clean.copy()
+    for place in SPOTS[spot]:
+        frame[place] = 255
+    patch = repair_patch(frame, [footprint(*SPOTS[spot])], when="visible")
+    repaired = patch.applied_to(frame)
+    error = np.abs(repaired.astype(int) - clean.astype(int))
+    assert error.max() <= 8
+    assert (np.argwhere(error.any(axis=2)).tolist()) == sorted(
+        [list(place) for place in SPOTS[spot] if error[place].any()]
+    )
+
+
+def test_only_the_spoiled_channel_changes() -> None:
+    clean = slope()
+    frame = clean.copy()
+    frame[20, 20, 0] = 255
+    spot = footprint((20, 20), spoiled=(True, False, False))
+    patch = repair_patch(frame, [spot], when="visible")
+    assert patch.values_dn[0, 1:].tolist() == frame[20, 20, 1:].tolist()
+    assert abs(int(patch.values_dn[0, 0]) - int(clean[20, 20, 0])) <= 4
+
+
+def test_neighbouring_defects_are_never_used_for_each_other() -> None:
+    clean = slope()
+    frame = clean.copy()
+    frame[20, 20] = frame[20, 22] = frame[21, 21] = 255
+    spots = [footprint((20, 20)), footprint((20, 22)), footprint((21, 21))]
+    repaired = repair_patch(frame, spots, when="visible").applied_to(frame)
+    assert np.abs(repaired.astype(int) - clean.astype(int)).max() <= 6
+
+
+def test_a_defect_that_does_not_show_leaves_the_photo_unaffected() -> None:
+    frame = slope()
+    assert len(repair_patch(frame, [footprint((20, 20))], when="visible")) == 0
+    assert len(repair_patch(frame, [footprint((20, 20))], when="always")) == 1
+
+
+def test_repairing_a_repaired_frame_changes_nothing() -> None:
+    frame = slope()
+    frame[20:22, 20:23] = 250
+    spot = footprint(*[(r, c) for r in (20, 21) for c in (20, 21, 22)])
+    repaired = repair_patch(frame, [spot], when="visible").applied_to(frame)
+    assert len(repair_patch(repaired.astype(np.uint8), [spot], when="visible")) == 0
+
+
+def test_no_pixel_is_repaired_twice_and_all_are_in_order() -> None:
+    frame = slope()
+    frame[20:22, 20:23] = 250
+    spots = [footprint((20, 20), (20, 21)), footprint((20, 21), (20, 22)), footprint((21, 20))]
+    patch = repair_patch(frame, spots, when="always")
+    places = list(zip(patch.rows.tolist(), patch.columns.tolist(), strict=True))
+    assert places == sorted(set(places)) == [(20, 20), (20, 21), (20, 22), (21, 20)]
+
+
+def test_pixels_beyond_the_frame_are_passed_over() -> None:
+    frame = slope()
+    patch = repair_patch(frame, [footprint((-1, 3), (40, 3), (3, 50))], when="always")
+    assert len(patch) == 0
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sixteen_bits_and_any_number_of_channels(channels: int) -> None:
+    clean = slope(channels=channels).astype(np.uint16) * 200
+    frame = clean.copy()
+    frame[20, 20] = 65535
+    spot = footprint((20, 20), spoiled=(True,) * channels)
+    patch = repair_patch(frame, [spot], when="visible")
+    assert patch.values_dn.dtype == np.uint16
+    assert np.abs(patch.values_dn[0].astype(int) - clean[20, 20].astype(int)).max() < 900
+
+
+def test_no_known_defect_no_patch() -> None:
+    patch = repair_patch(slope(), [], when="always")
+    assert len(patch) == 0
+    assert patch.values_dn.shape == (0, 3)
+
+
+def test_a_footprint_chosen_in_the_photo_holds_what_stands_off() -> None:
+    frame = slope()
+    frame[20, 20:23] = 255
+    chosen = {(p.row, p.column) for p in footprint_at(frame, 20, 21)}
+    assert {(20, 20), (20, 21), (20, 22)} <= chosen
+    assert len(chosen) <= 7
+
+
+def test_a_footprint_is_chosen_at_a_corner_too() -> None:
+    frame = slope()
+    frame[0, 0] = 255
+    assert (0, 0) in {(p.row, p.column) for p in footprint_at(frame, 0, 0)}
+
+
+@pytest.mark.parametrize("place", [(-1, 0), (0, -1), (40, 0), (0, 50)])
+def test_a_position_outside_the_frame_is_refused(place: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="outside"):
+        footprint_at(slope(), *place)
