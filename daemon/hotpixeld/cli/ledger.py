@@ -80,7 +80,12 @@ def _list_photos(ledger: Ledger, state: str | None, *, as_json: bool) -> None:
     print_table(
         ("photo", "statistics", "copy", "why"),
         [
-            (row.path, row.statistics, row.copy, "; ".join(filter(None, (row.reason, row.copy_reason))))
+            (
+                row.path,
+                row.statistics,
+                row.copy,
+                "; ".join(filter(None, (row.reason, row.copy_reason))),
+            )
             for row in rows
         ],
     )

@@ -1,9 +1,15 @@
 """Every command, its options and its one-line help: `--help`, man page and completions."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hotpixeld import __version__
+
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # no public name
 
 _LIST_FORMATS = (
     "dcraw",
@@ -50,12 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-_Commands = argparse._SubParsersAction  # type: ignore[type-arg]  # noqa: SLF001 (argparse names it nowhere else)
-
-
 def _command(commands: _Commands, name: str, text: str) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    return made
+    return commands.add_parser(name, help=text, description=text)
 
 
 def _config(parser: argparse.ArgumentParser) -> None:

@@ -2,16 +2,23 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from hotpixeld.cli.records import chosen_sensors, records, sensor_document, the_sensor
 from hotpixeld.cli.terminal import print_json, print_table, say
+from hotpixeld.core.verdicts import Word
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.ledger import Ledger, SensorRow
 from hotpixeld.edge.pixels import pixel_document, read_pixels
 from hotpixeld.errors import UsageError
 from hotpixeld.service.times import rfc3339_now
 
-_WORDS = {"confirm": "confirm", "reject": "reject", "add": "add", "forget": None}
+_WORDS: dict[str, Word | None] = {
+    "confirm": "confirm",
+    "reject": "reject",
+    "add": "add",
+    "forget": None,
+}
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -28,7 +35,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def _list(ledger: Ledger, key: str | None, *, as_json: bool) -> None:
     sensors = chosen_sensors(ledger, key)
-    documents = [
+    documents: list[dict[str, Any]] = [
         {
             "sensor": sensor_document(row),
             "photos": ledger.count(row.id, "folded", "pending"),
@@ -47,7 +54,7 @@ def _list(ledger: Ledger, key: str | None, *, as_json: bool) -> None:
         print_pixels(document["pixels"])
 
 
-def print_pixels(pixels: Sequence[dict[str, object]]) -> None:
+def print_pixels(pixels: Sequence[dict[str, Any]]) -> None:
     """Print pixels as a table, best first."""
     print_table(
         ("x,y", "state", "kind", "score", "excess", "shows in", "since", "why"),
@@ -57,9 +64,9 @@ def print_pixels(pixels: Sequence[dict[str, object]]) -> None:
                 p["state"],
                 p["kind"],
                 p["score"],
-                "/".join(f"{value:+.0f}" for value in p["excess_dn"]),  # type: ignore[attr-defined]
-                f"{100 * float(p['shows_in']):.0f} %",  # type: ignore[arg-type]
-                p["since"]["by"] or "",  # type: ignore[index]
+                "/".join(f"{value:+.0f}" for value in p["excess_dn"]),
+                f"{100 * p['shows_in']:.0f} %",
+                p["since"]["by"] or "",
                 p["reason"],
             )
             for p in pixels

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Method = Literal["blocks", "reencoded", "lossless", "developed"]
+Method = Literal["blocks", "reencoded", "lossless", "developed", "unchanged"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class EncodedCopy:
         Such as ``.jpg``: what the bytes are, for copies whose format is not the original's.
     method : str
         ``blocks``: only the touched JPEG blocks differ; ``lossless``: only the touched pixels
-        differ after decoding; ``reencoded``: all was coded again; ``developed``: from RAW.
+        differ after decoding; ``reencoded``: all was coded again; ``developed``: from RAW;
+        ``unchanged``: nothing had to be repaired.
     note : str
         For the ledger: why it was made so, and what is not as in the original; often empty.
     """

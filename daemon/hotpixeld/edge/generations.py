@@ -15,12 +15,14 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from hotpixeld.core.moments import STATISTICS_VERSION, Moments
+from hotpixeld.core.moments import Moments
+from hotpixeld.core.residual import STATISTICS_VERSION
 from hotpixeld.edge.atomic import atomic_file
 from hotpixeld.errors import StateError
 
@@ -54,7 +56,7 @@ def write_generation(path: Path, moments: Moments, on_progress: Callable[[], Non
     with atomic_file(path) as file:
         file.write(start + struct.pack("<I", zlib.crc32(start)))
         for array in arrays.values():
-            values = memoryview(np.ascontiguousarray(array)).cast("B")
+            values = np.ascontiguousarray(array).data.cast("B")
             for offset in range(0, len(values), _BAND_BYTES):
                 band = values[offset : offset + _BAND_BYTES]
                 file.write(band)
@@ -73,7 +75,7 @@ def read_generation(path: Path, on_progress: Callable[[], None]) -> Moments:
         The file is missing, damaged, or of a newer version; it is left as it is.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             header = _read_header(file, path)
             arrays = {
                 name: _read_array(file, path, dtype, size_bytes, on_progress)
@@ -92,7 +94,7 @@ def read_generation(path: Path, on_progress: Callable[[], None]) -> Moments:
         raise StateError(f"{path}: damaged ({error})") from error
 
 
-def _read_header(file: BinaryIO, path: Path) -> dict[str, Any]:
+def _read_header(file: FileIO, path: Path) -> dict[str, Any]:
     fixed = file.read(len(_MAGIC) + 4)
     if len(fixed) < len(_MAGIC) + 4 or not fixed.startswith(_MAGIC):
         raise StateError(f"{path}: damaged (not a moments file)")
@@ -107,10 +109,10 @@ def _read_header(file: BinaryIO, path: Path) -> dict[str, Any]:
 
 
 def _read_array(
-    file: BinaryIO, path: Path, dtype: str, size_bytes: int, on_progress: Callable[[], None]
+    file: FileIO, path: Path, dtype: str, size_bytes: int, on_progress: Callable[[], None]
 ) -> np.ndarray[Any, np.dtype[Any]]:
     array = np.empty(size_bytes // np.dtype(dtype).itemsize, np.dtype(dtype))
-    values = memoryview(array).cast("B")
+    values = array.data.cast("B")
     for offset in range(0, size_bytes, _BAND_BYTES):
         band = values[offset : offset + _BAND_BYTES]
         if file.readinto(band) != len(band) or zlib.crc32(band) != _crc(file.read(4)):

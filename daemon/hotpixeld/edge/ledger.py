@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from hotpixeld.core.sensor import Sensor
+from hotpixeld.core.verdicts import Word
 from hotpixeld.edge.database import transaction
 
 StatisticsState = Literal[
@@ -138,6 +139,11 @@ class Ledger:
         assert row is not None
         return _sensor(row)
 
+    def sensor_by_key(self, key: str) -> SensorRow | None:
+        """Return the sensor with this key, if there is one."""
+        row = self._one("SELECT * FROM sensors WHERE key = ?", key)
+        return _sensor(row) if row else None
+
     def update_sensor(self, sensor_id: int, **values: object) -> None:
         """Set some columns of a sensor."""
         self._update("sensors", sensor_id, values)
@@ -151,7 +157,7 @@ class Ledger:
         return _photo(row)
 
     def is_known(self, path: Path, identity: str) -> bool:
-        """True where the file at ``path`` was dealt with and has not changed since."""
+        """Tell whether the file at ``path`` was dealt with and has not changed since."""
         found = self._one(
             "SELECT 1 FROM photos WHERE path = ? AND identity = ?", os.fsencode(path), identity
         )
@@ -221,7 +227,8 @@ class Ledger:
         self, *, sensor_id: int | None = None, states: tuple[str, ...] = ()
     ) -> Iterator[PhotoRow]:
         """Yield photos in order of arrival; ``states`` may be of statistics or of copies."""
-        where, values = ["1"], []
+        where: list[str] = ["1"]
+        values: list[object] = []
         if sensor_id is not None:
             where.append("sensor_id = ?")
             values.append(sensor_id)
@@ -289,7 +296,7 @@ class Ledger:
         )
 
     def is_own_image(self, image_digest: bytes) -> bool:
-        """True where this image data is that of a repaired copy we wrote."""
+        """Tell whether this image data is that of a repaired copy we wrote."""
         return (
             self._one(
                 "SELECT 1 FROM own_files WHERE image_digest = ? AND photo_digest != ?",
@@ -306,12 +313,12 @@ class Ledger:
 
     # --- words, requests, events
 
-    def words(self, sensor_id: int) -> dict[tuple[int, int], str]:
+    def words(self, sensor_id: int) -> dict[tuple[int, int], Word]:
         """Return what people said of a sensor's pixels, by row and column."""
         query = 'SELECT "row", "column", word FROM words WHERE sensor_id = ?'
         return {(row[0], row[1]): row[2] for row in self.db.execute(query, (sensor_id,))}
 
-    def say(self, sensor_id: int, row: int, column: int, word: str | None, at: str) -> None:
+    def say(self, sensor_id: int, row: int, column: int, word: Word | None, at: str) -> None:
         """Record a person's word on a pixel; None takes it back."""
         place = (sensor_id, row, column)
         with transaction(self.db):

@@ -43,7 +43,19 @@ def read_pixels(db: sqlite3.Connection, sensor_id: int) -> list[PixelRow]:
         'FROM pixels WHERE sensor_id = ? ORDER BY score DESC, "row", "column"',
         (sensor_id,),
     )
-    return [PixelRow(*row[:4], _candidate(json.loads(row[4])), *row[5:]) for row in rows]
+    return [
+        PixelRow(
+            row["row"],
+            row["column"],
+            row["state"],
+            row["reason"],
+            _candidate(json.loads(row["evidence"])),
+            row["since_after"],
+            row["since_by"],
+            row["last_seen"],
+        )
+        for row in rows
+    ]
 
 
 def replace_pixels(db: sqlite3.Connection, sensor_id: int, pixels: Iterable[PixelRow]) -> None:

@@ -15,14 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from hotpixeld.core.moments import Moments
+from hotpixeld.core.moments import Frame, Moments
 from hotpixeld.edge.atomic import sweep, write_atomically
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.generations import read_generation, write_generation
-from hotpixeld.edge.ledger import Ledger, PhotoRow
+from hotpixeld.edge.ledger import Ledger, PhotoRow, StatisticsState
 from hotpixeld.edge.photo import Photo
 from hotpixeld.errors import PhotoError, StateError
 
@@ -45,7 +42,7 @@ class _Resident:
     epoch: int
     moments: Moments
     uncommitted: list[int] = field(default_factory=list)
-    batch: list[tuple[int, npt.NDArray[np.generic]]] = field(default_factory=list)
+    batch: list[tuple[int, Frame]] = field(default_factory=list)
     spooled_bytes: int = 0
 
 
@@ -180,7 +177,7 @@ class Accumulation:
             raise
         self._fold(resident, photo_id, photo)
 
-    def initial_state(self, sensor_id: int) -> str:
+    def initial_state(self, sensor_id: int) -> StatisticsState:
         """Return ``pending`` where the sensor has moments, else ``waiting``."""
         return "pending" if self._has_moments(sensor_id) else "waiting"
 
@@ -277,9 +274,7 @@ class Accumulation:
             sensor_id
             for sensor_id, r in self._resident.items()
             if (pending := len(r.uncommitted) + len(r.batch))
-            and (
-                not due or pending >= COMMIT_PHOTOS or r.spooled_bytes >= COMMIT_SPOOL_BYTES
-            )
+            and (not due or pending >= COMMIT_PHOTOS or r.spooled_bytes >= COMMIT_SPOOL_BYTES)
         ]
 
     def commit(self, sensor_id: int) -> Checkpoint | None:
@@ -473,4 +468,3 @@ def _empty(height: int, width: int, channels: int, depth_bits: int) -> Moments:
 
 def _size_bytes(moments: Moments) -> int:
     return sum(array.nbytes for array in moments.arrays().values())
-

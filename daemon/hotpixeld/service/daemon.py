@@ -14,8 +14,8 @@ from types import FrameType
 from hotpixeld.config import Config, ConfigFile, differs_in, load_config
 from hotpixeld.config.reload import RESTART_KEYS
 from hotpixeld.edge import notify
-from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.found import Identity, identity_at
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.watch import Watcher
 from hotpixeld.edge.whole import NotYet
 from hotpixeld.errors import ConfigError

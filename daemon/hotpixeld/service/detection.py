@@ -10,7 +10,7 @@ from hotpixeld.core.defects import Candidate, FootprintPixel
 from hotpixeld.core.rank import Ranking, rank
 from hotpixeld.core.repair import footprint_at
 from hotpixeld.core.similarity import find_similar, signature
-from hotpixeld.core.verdicts import Known, Verdict, decide_all
+from hotpixeld.core.verdicts import Known, Verdict, Word, decide_all
 from hotpixeld.edge.atomic import write_atomically
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.ledger import Ledger, SensorRow
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 # With many photos a few more change little: a ranking waits for this share more.
 LEAST_GROWTH = 1 / 20
+_KNOWN: Word = "add"
 
 
 class Detection:
@@ -173,7 +174,7 @@ class Detection:
         words = self.ledger.words(sensor.id)
         for entry in self.config.sensors:
             if entry.matches(sensor.sensor):
-                words = {(y, x): "add" for x, y in entry.pixels} | words
+                words = dict.fromkeys([(y, x) for x, y in entry.pixels], _KNOWN) | words
         known = [Known(*place, state="candidate", word=words[place]) for place in words]
         for place in before.keys() - words.keys():
             pixel = before[place]

@@ -113,9 +113,7 @@ def named_photos(arguments: Sequence[str]) -> Iterator[Path]:
                 yield found
 
 
-def _decoded(
-    paths: Iterator[Path], jobs: int
-) -> Iterator[tuple[Path, Photo | PhotoError]]:
+def _decoded(paths: Iterator[Path], jobs: int) -> Iterator[tuple[Path, Photo | PhotoError]]:
     """Yield the photos in order, decoding some ahead."""
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         ahead = [(path, pool.submit(_read, path)) for path in islice(paths, jobs)]

@@ -11,10 +11,10 @@ from pathlib import Path
 from hotpixeld.config import Config
 from hotpixeld.core.patch import Patch
 from hotpixeld.core.repair import repair_patch
-from hotpixeld.edge.database import transaction
 from hotpixeld.edge.copies import EncodedCopy
+from hotpixeld.edge.database import transaction
 from hotpixeld.edge.encode import encode_copy
-from hotpixeld.edge.ledger import Ledger, PhotoRow, SensorRow
+from hotpixeld.edge.ledger import CopyState, Ledger, PhotoRow, SensorRow, StatisticsState
 from hotpixeld.edge.photo import Photo, read_photo
 from hotpixeld.edge.whole import NotYet, read_whole
 from hotpixeld.errors import PhotoError
@@ -32,8 +32,8 @@ MOST_DEATHS = 2
 class Outcome:
     """What became of one photo: its two states and the reasons, as the ledger has them."""
 
-    statistics: str
-    copy: str
+    statistics: StatisticsState
+    copy: CopyState
     reason: str = ""
     copy_reason: str = ""
 
@@ -83,14 +83,19 @@ class Handling:
         copied = self.repair(path, photo, sensor, earlier=None)
         spool_digest = None if similar else self.accumulation.spool(photo)
         photo_id = self._record(
-            path, photo, identity, sensor, signature, similar, copied, spool_digest
+            path,
+            photo,
+            identity=identity,
+            sensor=sensor,
+            signature=signature,
+            similar=similar,
+            copied=copied,
+            spool_digest=spool_digest,
         )
         if not similar:
             self.detection.remember(sensor, photo_id, signature)
             self.accumulation.admit(photo_id, photo)
-        return Outcome(
-            self.ledger.photo(photo_id).statistics, copied.state, similar, copied.reason
-        )
+        return Outcome(self.ledger.photo(photo_id).statistics, copied.state, similar, copied.reason)
 
     def read(self, path: Path, data: bytes, identity: str) -> Photo:
         """Decode a photo; raise `PhotoError` with the reason why not.
@@ -125,9 +130,7 @@ class Handling:
         """
         raw = os.fsencode(path) if path else None
         with transaction(self.ledger.db):
-            self.ledger.db.execute(
-                "DELETE FROM suspects WHERE ?1 IS NULL OR path = ?1", (raw,)
-            )
+            self.ledger.db.execute("DELETE FROM suspects WHERE ?1 IS NULL OR path = ?1", (raw,))
             self.ledger.db.execute(
                 "DELETE FROM photos WHERE statistics = 'refused' AND (?1 IS NULL OR path = ?1)",
                 (raw,),
@@ -233,6 +236,7 @@ class Handling:
             )
             return Outcome(same.statistics, same.copy, same.reason, same.copy_reason)
         counted = self.ledger.counted(photo.digest)
+        statistics: StatisticsState
         if counted is not None:
             statistics, reason = "duplicate", f"same image as {counted.path}"
         elif photo.own_mark or self.ledger.is_own_image(photo.digest):
@@ -254,6 +258,7 @@ class Handling:
         self,
         path: Path,
         photo: Photo,
+        *,
         identity: str,
         sensor: SensorRow,
         signature: bytes,

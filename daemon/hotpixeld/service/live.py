@@ -10,9 +10,9 @@ from typing import Any
 from hotpixeld import __version__
 from hotpixeld.config import Config
 from hotpixeld.edge import notify
+from hotpixeld.edge.atomic import write_atomically
 from hotpixeld.edge.folder import FolderStatus
 from hotpixeld.edge.logs import printable
-from hotpixeld.edge.atomic import write_atomically
 from hotpixeld.edge.watch import Watcher
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.state import State
@@ -51,7 +51,9 @@ class LiveStatus:
     def problem(self, code: str, what: str, advice: str) -> None:
         """Say that something is wrong; the log hears of each code once a minute at most."""
         before = self._problems.get(code)
-        self._problems[code] = Problem(code, before.since if before else rfc3339_now(), what, advice)
+        self._problems[code] = Problem(
+            code, before.since if before else rfc3339_now(), what, advice
+        )
         now_s = time.monotonic()
         if before is None or now_s - self._logged_s[code] >= LOG_INTERVAL_S:
             self._logged_s[code] = now_s

@@ -120,8 +120,6 @@ class QuietWork:
             self.state.accumulation.commit(sensor_id)
         return bool(waiting)
 
-
-
     def pending_text(self) -> str:
         """Say in a few words what there is still to do."""
         replays = self.state.accumulation.replays

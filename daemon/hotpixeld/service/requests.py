@@ -18,10 +18,12 @@ def take_requests(state: State, watcher: Watcher | None) -> bool:
     requests = state.ledger.take_requests()
     for what, argument in requests:
         match what:
-            case "reconsider":
-                state.detection.reconsider(state.ledger.sensor_by_key(_text(argument)))
-            case "forget-sensor":
-                state.detection.forget(state.ledger.sensor_by_key(_text(argument)))
+            case "reconsider" | "forget-sensor":
+                sensor = state.ledger.sensor_by_key((argument or b"").decode())
+                if sensor is not None and what == "reconsider":
+                    state.detection.reconsider(sensor)
+                elif sensor is not None:
+                    state.detection.forget(sensor)
             case "retry":
                 path = Path(os.fsdecode(argument)) if argument else None
                 state.handling.retry(path)
@@ -33,7 +35,3 @@ def take_requests(state: State, watcher: Watcher | None) -> bool:
             case _:
                 raise AssertionError(f"no command asks for {what!r}")
     return bool(requests)
-
-
-def _text(argument: bytes | None) -> str:
-    return (argument or b"").decode()

@@ -62,7 +62,7 @@ def open_state(
         accumulation = Accumulation(
             ledger,
             folder,
-            read=lambda row, data: handling.read_again(row, data),
+            read=lambda row, data: handling.read_again(row, data),  # noqa: PLW0108 (made below)
             window_photos=config.detection.window,
             memory_bytes=config.limits.memory_bytes or allowed_memory_bytes(),
             now=now,
