@@ -1,0 +1,224 @@
+"""The watcher on real folders: with a clock of our own where nothing but time matters."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hotpixeld.edge.found import Identity
+from hotpixeld.edge.watch import Watcher
+from hotpixeld.edge.whole import NotYet, WholeFile
+
+SETTLE_S = 0.2
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def nothing_known(path: Path, identity: Identity) -> bool:  # noqa: ARG001 (the ledger's signature)
+    return False
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def watched(tmp_path: Path, clock: Clock) -> Iterator[Watcher]:
+    """A watcher that polls ``tmp_path``, on a clock of the test."""
+    watcher = Watcher([tmp_path], known=nothing_known, mode="poll", clock=clock)
+    watcher.start()
+    yield watcher
+    watcher.stop()
+
+
+def taken_within(watcher: Watcher, seconds: float, count: int) -> list[str]:
+    """Take ``count`` photos in real time; fewer if the time is up."""
+    names: list[str] = []
+    end = time.monotonic() + seconds
+    while len(names) < count and (left := end - time.monotonic()) > 0:
+        path = watcher.next_photo(left)
+        if path is not None:
+            names.append(path.name)
+    return names
+
+
+def all_due(watcher: Watcher, clock: Clock, seconds: float) -> list[str]:
+    """Let ``seconds`` pass in steps of one, and return what came out."""
+    names = []
+    for _ in range(int(seconds)):
+        clock.now_s += 1
+        while (path := watcher.next_photo(0)) is not None:
+            names.append(path.name)
+    return names
+
+
+def test_photos_that_are_there_at_the_start_come_out_once(
+    tmp_path: Path, watched: Watcher, clock: Clock
+) -> None:
+    for number in range(20):
+        (tmp_path / f"{number:02}.jpg").write_bytes(b"x")
+    assert watched.next_photo(0) is None  # nothing is trusted before it was quiet
+    assert all_due(watched, clock, 3) == [f"{number:02}.jpg" for number in range(20)]
+    assert watched.caught_up
+    assert all_due(watched, clock, 1000) == []
+    status = watched.status()
+    assert status.queue == 0
+    assert status.folders[0].state == "ok"
+    assert status.folders[0].mode == "poll"
+    assert status.folders[0].photos_seen == 20
+
+
+def test_what_the_ledger_knows_is_asked_for_once_and_not_handed_over(
+    tmp_path: Path, clock: Clock
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    (tmp_path / "b.jpg").write_bytes(b"x")
+    asked = []
+
+    def known(path: Path, identity: Identity) -> bool:
+        assert identity.size == 1
+        asked.append(path.name)
+        return path.name == "a.jpg"
+
+    watcher = Watcher([tmp_path], known=known, mode="poll", clock=clock)
+    watcher.start()
+    assert all_due(watcher, clock, 2000) == ["b.jpg"]
+    assert sorted(asked) == ["a.jpg", "b.jpg"]
+    watcher.forget()
+    assert all_due(watcher, clock, 10) == ["b.jpg"]
+    assert sorted(asked) == ["a.jpg", "a.jpg", "b.jpg", "b.jpg"]
+    watcher.stop()
+
+
+def test_a_photo_that_grows_is_handed_over_after_its_last_change_only(
+    tmp_path: Path, watched: Watcher, clock: Clock
+) -> None:
+    path = tmp_path / "a.jpg"
+    for size in range(1, 20):
+        path.write_bytes(b"x" * size)
+        assert all_due(watched, clock, 1) == []
+    assert all_due(watched, clock, 10) == ["a.jpg"]
+
+
+def test_a_changed_photo_comes_again_and_an_unchanged_one_does_not(
+    tmp_path: Path, watched: Watcher, clock: Clock
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"x")
+    assert all_due(watched, clock, 10) == ["a.jpg"]
+    path.write_bytes(b"xyz")
+    assert all_due(watched, clock, 10) == ["a.jpg"]
+    assert all_due(watched, clock, 1000) == []
+
+
+def test_a_refused_photo_comes_again_after_a_while_or_when_it_changes(
+    tmp_path: Path, watched: Watcher, clock: Clock
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"x")
+    assert all_due(watched, clock, 10) == ["a.jpg"]
+    assert watched.retry_later(path) == 5
+    assert all_due(watched, clock, 4) == []
+    assert all_due(watched, clock, 2) == ["a.jpg"]
+    assert watched.retry_later(path) == 30
+    assert watched.caught_up  # what waits for another try is not waited for
+    path.write_bytes(b"xy")
+    assert all_due(watched, clock, 9) == ["a.jpg"]
+    path.unlink()
+    assert watched.retry_later(path) is None
+
+
+def test_a_held_open_photo_waits_while_others_pass(
+    tmp_path: Path, watched: Watcher, clock: Clock
+) -> None:
+    with (tmp_path / "a.jpg").open("wb") as writer:
+        writer.write(b"half")
+        writer.flush()
+        if watched.read(tmp_path / "a.jpg") != NotYet("open-for-writing"):
+            pytest.skip("this file system gives no leases")
+        (tmp_path / "b.jpg").write_bytes(b"x")
+        assert all_due(watched, clock, 600) == ["b.jpg"]
+        assert watched.status().queue == 1
+    assert all_due(watched, clock, 70) == ["a.jpg"]
+    assert isinstance(watched.read(tmp_path / "a.jpg"), WholeFile)
+
+
+def test_a_missing_root_is_said_and_looked_for_until_it_is_there(
+    tmp_path: Path, clock: Clock
+) -> None:
+    root = tmp_path / "in"
+    watcher = Watcher([root], known=nothing_known, mode="poll", clock=clock)
+    watcher.start()
+    assert all_due(watcher, clock, 20) == []
+    status = watcher.status()
+    assert status.folders[0].state == "missing"
+    assert [problem.code for problem in status.problems] == ["import-missing"]
+    root.mkdir()
+    (root / "a.jpg").write_bytes(b"x")
+    assert all_due(watcher, clock, 30) == ["a.jpg"]
+    assert watcher.status().folders[0].state == "ok"
+    assert watcher.status().problems == ()
+    watcher.stop()
+
+
+def test_a_replaced_root_is_watched_anew(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    clock = Clock()
+    watcher = Watcher([root], known=nothing_known, mode="inotify", clock=clock, settle_s=1)
+    watcher.start()
+    assert all_due(watcher, clock, 5) == []
+    root.rename(tmp_path / "away")
+    root.mkdir()
+    (root / "a.jpg").write_bytes(b"x")
+    assert all_due(watcher, clock, 10) == ["a.jpg"]
+    assert watcher.status().watcher_restarts == 1
+    watcher.stop()
+
+
+@pytest.mark.parametrize("act", ["write", "rename", "link", "folder"])
+def test_events_bring_new_photos_soon(tmp_path: Path, act: str) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    outside = tmp_path / "out"
+    outside.mkdir()
+    (outside / "a.jpg").write_bytes(b"x")
+    actions: dict[str, Callable[[], object]] = {
+        "write": lambda: (root / "a.jpg").write_bytes(b"x"),
+        "rename": lambda: (outside / "a.jpg").rename(root / "a.jpg"),
+        "link": lambda: os.link(outside / "a.jpg", root / "a.jpg"),
+        "folder": lambda: outside.rename(root / "new"),
+    }
+    watcher = Watcher([root], known=nothing_known, mode="inotify", settle_s=SETTLE_S)
+    watcher.start()
+    assert watcher.next_photo(0.05) is None
+    began = time.monotonic()
+    actions[act]()
+    assert taken_within(watcher, 5, 1) == ["a.jpg"]
+    assert time.monotonic() - began < SETTLE_S + 1
+    assert watcher.status().problems == ()
+    assert taken_within(watcher, 2 * SETTLE_S, 1) == []
+    watcher.stop()
+
+
+def test_a_waiting_caller_can_be_woken(tmp_path: Path) -> None:
+    watcher = Watcher([tmp_path], known=nothing_known)
+    watcher.start()
+    threading.Timer(0.1, watcher.wake).start()
+    began = time.monotonic()
+    assert watcher.next_photo(30) is None
+    assert time.monotonic() - began < 5
+    watcher.stop()
+    assert watcher.next_photo(30) is None
