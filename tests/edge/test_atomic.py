@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from hotpixeld.edge.atomic import TEMPORARY, atomic_file, copy_atomically, sweep, write_atomically
+from hotpixeld.edge.atomic import (
+    TEMPORARY,
+    atomic_file,
+    copy_atomically,
+    sweep_temporaries,
+    write_atomically,
+)
 
 
 def _tree(folder: Path) -> dict[str, bytes]:
@@ -147,11 +153,11 @@ def test_sweep_removes_what_a_killed_process_left_and_nothing_else(tmp_path: Pat
     for name, data in kept.items():
         (tmp_path / name).write_bytes(data)
     with atomic_file(tmp_path / "alive") as file:
-        assert sweep(tmp_path) == 2
+        assert sweep_temporaries(tmp_path) == 2
         file.write(b"3")
     assert _tree(tmp_path) == {**kept, "alive": b"3"}
-    assert sweep(tmp_path) == 0
-    assert sweep(tmp_path / "missing") == 0
+    assert sweep_temporaries(tmp_path) == 0
+    assert sweep_temporaries(tmp_path / "missing") == 0
 
 
 def test_sweep_follows_no_symlink(tmp_path: Path) -> None:
@@ -161,5 +167,25 @@ def test_sweep_follows_no_symlink(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/link").symlink_to(tmp_path / "other")
     (tmp_path / "out" / name).symlink_to(tmp_path / "other" / name)
-    assert sweep(tmp_path / "out") == 0
+    assert sweep_temporaries(tmp_path / "out") == 0
     assert (tmp_path / "other" / name).exists()
+
+
+def test_a_file_gets_a_group_where_we_may_give_it(tmp_path: Path) -> None:
+    path = tmp_path / "c.jpg"
+    write_atomically(path, b"x", group=os.getgid())
+    assert path.stat().st_gid == os.getgid()
+    if os.geteuid():
+        write_atomically(path, b"y", group=0)
+        assert path.read_bytes() == b"y"
+
+
+def test_without_sync_nothing_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(descriptor: int) -> None:
+        raise AssertionError(descriptor)
+
+    monkeypatch.setattr(os, "fsync", never)
+    write_atomically(tmp_path / "status.json", b"{}", sync=False)
+    assert _tree(tmp_path) == {"status.json": b"{}"}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotpixeld.edge.logs import NOTICE, LogHandler, RateLimiter, printable, set_up
+from hotpixeld.edge.logs import NOTICE, LogHandler, RateLimiter, printable, set_up_logging
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +141,7 @@ def test_a_quiet_cause_is_forgotten_and_told_anew() -> None:
 @pytest.mark.filterwarnings("default")
 def test_a_warning_of_python_and_watchdog_come_as_one_short_line_each() -> None:
     stream = io.StringIO()
-    set_up("info", "journald", stream=stream)
+    set_up_logging("info", "journald", stream=stream)
     for number in range(5):
         warnings.warn(f"overflow {number}\n" + "x" * 10_000, RuntimeWarning, stacklevel=1)
         logging.getLogger("watchdog.observers").warning("lost\nevents")
@@ -155,8 +155,8 @@ def test_a_warning_of_python_and_watchdog_come_as_one_short_line_each() -> None:
 
 def test_setting_up_again_replaces_what_was() -> None:
     first, second = io.StringIO(), io.StringIO()
-    set_up("warning", "text", stream=first)
-    set_up("debug", "json", stream=second)
+    set_up_logging("warning", "text", stream=first)
+    set_up_logging("debug", "json", stream=second)
     logging.getLogger("hotpixeld").debug("hello")
     assert first.getvalue() == ""
     assert json.loads(second.getvalue())["message"] == "hello"
@@ -167,7 +167,7 @@ def test_auto_is_the_journal_only_where_systemd_connected_it(tmp_path: Path) -> 
         with (tmp_path / f"{told}").open("w+") as stream:
             status = os.fstat(stream.fileno())
             name = f"{status.st_dev}:{status.st_ino if told else 0}"
-            set_up("info", "auto", stream=stream, environ={"JOURNAL_STREAM": name})
+            set_up_logging("info", "auto", stream=stream, environ={"JOURNAL_STREAM": name})
             logging.getLogger("hotpixeld").info("x")
             stream.seek(0)
             assert stream.read().endswith(expected)

@@ -2,7 +2,8 @@
 
 A file under its final name is whole, whatever happens: it is written beside under a dot-name,
 synced, renamed or linked into place, and its folder is synced. What a killed process leaves is a
-temporary that `sweep` removes at the next start. Order of steps after restic and borg's SaveFile.
+temporary that `sweep_temporaries` removes at the next start. The order of steps is that of restic
+and of borg's SaveFile.
 """
 
 import contextlib
@@ -14,11 +15,22 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypedDict, Unpack
 
 TEMPORARY = re.compile(r"\.hotpixeld-[0-9a-f]{16}\.tmp")
 _FICLONE = 0x40049409  # linux/fs.h
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+class Options(TypedDict, total=False):
+    """The options of `atomic_file`."""
+
+    below: Path | None
+    mode: int
+    overwrite: bool
+    times_ns: tuple[int, int] | None
+    group: int | None
+    sync: bool
 
 
 @contextlib.contextmanager
@@ -30,7 +42,7 @@ def atomic_file(
     overwrite: bool = True,
     times_ns: tuple[int, int] | None = None,
     group: int | None = None,
-    durable: bool = True,
+    sync: bool = True,
 ) -> Iterator[BinaryIO]:
     """Open a file that stands under ``path`` only once the block has ended without an error.
 
@@ -48,9 +60,10 @@ def atomic_file(
     times_ns : (access, modification), optional
         The file's times.
     group : int, optional
-        Who may read it besides its owner, where we may give it to them.
-    durable : bool
-        False: a power cut may lose it, as a status file may be; it is whole all the same.
+        The group that the file gets, where we may give it.
+    sync : bool
+        False: whole under its name, but after a power loss it may be the old file or none. For
+        what is written often and is worth nothing tomorrow.
 
     Raises
     ------
@@ -67,69 +80,47 @@ def atomic_file(
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor, not a path
                 with contextlib.suppress(OSError):  # not every file system has locks
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # seen by `sweep`
+                    fcntl.flock(
+                        descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB
+                    )  # seen by `sweep_temporaries`
+                if group is not None:
+                    with contextlib.suppress(OSError):
+                        os.fchown(descriptor, -1, group)
                 yield file
                 file.flush()
                 if times_ns is not None:
                     os.utime(descriptor, ns=times_ns)
-                if group is not None:
-                    with contextlib.suppress(PermissionError):
-                        os.fchown(descriptor, -1, group)
-                if durable:
+                if sync:
                     os.fsync(descriptor)
                 _place(temporary, path.name, folder, overwrite=overwrite)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=folder)
             raise
-        if durable:
+        if sync:
             _sync_folder(folder)
 
 
 def write_atomically(
-    path: Path,
-    data: bytes | bytearray | memoryview,
-    *,
-    below: Path | None = None,
-    mode: int = 0o666,
-    overwrite: bool = True,
-    times_ns: tuple[int, int] | None = None,
-    group: int | None = None,
-    durable: bool = True,
+    path: Path, data: bytes | bytearray | memoryview, **options: Unpack[Options]
 ) -> None:
-    """Write ``data`` under ``path``; parameters and errors as in `atomic_file`."""
-    with atomic_file(
-        path,
-        below=below,
-        mode=mode,
-        overwrite=overwrite,
-        times_ns=times_ns,
-        group=group,
-        durable=durable,
-    ) as file:
+    """Write ``data`` under ``path``; options and errors as in `atomic_file`."""
+    with atomic_file(path, **options) as file:
         file.write(data)
 
 
-def copy_atomically(
-    source: BinaryIO,
-    path: Path,
-    *,
-    below: Path | None = None,
-    mode: int = 0o666,
-    overwrite: bool = True,
-    times_ns: tuple[int, int] | None = None,
-) -> int:
+def copy_atomically(source: BinaryIO, path: Path, **options: Unpack[Options]) -> int:
     """Copy the whole open file ``source`` to ``path`` and return its length in bytes.
 
     Where the file system can, the copy shares the source's blocks (reflink) and costs no space.
-    Parameters and errors as in `atomic_file`.
+    Options and errors as in `atomic_file`.
     """
-    with atomic_file(path, below=below, mode=mode, overwrite=overwrite, times_ns=times_ns) as file:
+    with atomic_file(path, **options) as file:
         _clone_or_copy(source, file)
         return os.fstat(file.fileno()).st_size
 
 
-def sweep(folder: Path) -> int:
+def sweep_temporaries(folder: Path) -> int:
     """Remove the temporaries that killed processes left in ``folder`` and below; return how many.
 
     What a living process is writing is left alone, and so is what cannot be read or removed.
@@ -193,7 +184,9 @@ def _place(temporary: str, name: str, folder: int, *, overwrite: bool) -> None:
         else:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from None
     else:
-        with contextlib.suppress(OSError):  # a second name does no harm; `sweep` takes it away
+        with contextlib.suppress(
+            OSError
+        ):  # a second name does no harm; `sweep_temporaries` takes it away
             os.unlink(temporary, dir_fd=folder)
 
 

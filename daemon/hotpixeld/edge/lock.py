@@ -14,13 +14,12 @@ from pathlib import Path
 
 from hotpixeld.errors import LockedError
 
-NAME = "lock"
 _FLOCK = "hhqqi"  # struct flock of fcntl(2): type, whence, start, length, pid
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold ``folder``, which exists, for the length of the block.
+def hold(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``, made if need be, for the length of the block.
 
     Raises
     ------
@@ -30,7 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
         The lock file cannot be opened.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(folder / NAME, flags, 0o644)  # 0o644: `status` of another user reads it
+    descriptor = os.open(path, flags, 0o644)  # 0o644: `status` of another user reads it
     try:
         try:
             fcntl.fcntl(
@@ -38,7 +37,7 @@ def locked(folder: Path) -> Iterator[None]:
             )
         except (BlockingIOError, PermissionError):
             held_by = f"process {pid}" if (pid := _pid(descriptor)) else "another process"
-            raise LockedError(f"{folder} is held by {held_by}") from None
+            raise LockedError(f"{path.parent} is held by {held_by}") from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
@@ -47,8 +46,10 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def holder(folder: Path) -> int | None:
-    """Return the id of the process that holds ``folder``; None: nobody; 0: one without a name.
+def holder_pid(path: Path) -> int | None:
+    """Return the id of the process that holds the lock file ``path``.
+
+    None means nobody, 0 one that has not yet written its id.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def holder(folder: Path) -> int | None:
         The lock file may not be read.
     """
     try:
-        descriptor = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:

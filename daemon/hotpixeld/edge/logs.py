@@ -169,7 +169,7 @@ class _Formatter(logging.Formatter):
         return f"{_time(record)} {record.levelname:<7} {line}"
 
 
-def set_up(
+def set_up_logging(
     level: str,
     form: Format,
     *,
