@@ -5,14 +5,14 @@ import os
 
 from hotpixeld.cli.terminal import say
 from hotpixeld.config import find_config, load_config
-from hotpixeld.edge.logs import set_up
+from hotpixeld.edge.logs import set_up_logging
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the chosen command."""
     path = find_config(options.config, os.environ)
     config = load_config(path)
-    set_up(config.log.level, config.log.format)
+    set_up_logging(config.log.level, config.log.format)
     if options.command == "run":
         from hotpixeld.service.daemon import Daemon  # noqa: PLC0415 (a bad config is told at once)
 

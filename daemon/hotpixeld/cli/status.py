@@ -13,7 +13,7 @@ from hotpixeld.cli.terminal import print_json, print_table, say
 from hotpixeld.config import find_config, state_folder
 from hotpixeld.edge.database import open_database
 from hotpixeld.edge.ledger import Ledger
-from hotpixeld.edge.lock import holder
+from hotpixeld.edge.lock import holder_pid
 from hotpixeld.errors import StateError
 
 NOT_RUNNING = 3
@@ -34,7 +34,7 @@ def execute(options: argparse.Namespace) -> int:
 def gather(folder: Path) -> dict[str, Any]:
     """Return the status of the state in ``folder``, as `status --json` shows it."""
     live = _last_words(folder)
-    pid = holder(folder)
+    pid = holder_pid(folder / "lock")
     document: dict[str, Any] = {
         "running": pid is not None,
         "pid": pid,

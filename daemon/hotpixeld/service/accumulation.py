@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotpixeld.core.moments import Frame, Moments
-from hotpixeld.edge.atomic import sweep, write_atomically
+from hotpixeld.edge.atomic import sweep_temporaries, write_atomically
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.generations import read_generation, write_generation
 from hotpixeld.edge.ledger import Ledger, PhotoRow, StatisticsState
@@ -112,7 +112,7 @@ class Accumulation:
         """
         for folder in (self.moments_folder, self.spool_folder):
             folder.mkdir(exist_ok=True)
-            sweep(folder)
+            sweep_temporaries(folder)
         self._sweep_files()
         self._to_replay.extend(photo.id for photo in self.ledger.photos(states=("pending",)))
         with_moments = [s for s in self.ledger.sensors() if self._generations(s.id)]

@@ -105,7 +105,7 @@ class LiveStatus:
     def _write(self, found: dict[str, Any], *, running: bool) -> None:
         text = json.dumps(found | {"running": running}, default=os.fspath)
         try:
-            write_atomically(self.path, text.encode(), durable=False)
+            write_atomically(self.path, text.encode(), sync=False)
         except OSError as error:
             self.problem("status-file", f"{self.path}: {error}", "free space there")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from hotpixeld.config import Config
 from hotpixeld.edge.database import FILE_NAME, open_database, verify
 from hotpixeld.edge.ledger import Ledger
-from hotpixeld.edge.lock import locked
+from hotpixeld.edge.lock import hold
 from hotpixeld.service.accumulation import Accumulation
 from hotpixeld.service.copying import Copies
 from hotpixeld.service.detection import Detection
@@ -54,7 +54,7 @@ def open_state(
     """
     folder = config.state
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder), contextlib.ExitStack() as closing:
+    with hold(folder / "lock"), contextlib.ExitStack() as closing:
         db = open_database(folder, create=True)
         closing.callback(db.close)
         verify(db, folder / FILE_NAME)
