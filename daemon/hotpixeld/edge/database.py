@@ -133,13 +133,16 @@ def open_database(folder: Path, *, create: bool = False) -> sqlite3.Connection:
         It is missing, damaged, or of a newer version. Nothing was changed.
     """
     path = folder / FILE_NAME
+    missing = StateError(f"{path}: there is no state yet; the daemon makes it when it first runs")
     if not create and not path.exists():
-        raise StateError(f"{path}: there is no state yet; the daemon makes it when it first runs")
+        raise missing
     try:
         db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         db.row_factory = sqlite3.Row
         db.create_function("row_checksum", -1, _row_checksum, deterministic=True)
         version = _version(db, path)
+        if version == 0 and not create:
+            raise missing
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")

@@ -45,6 +45,7 @@ class Detection:
         self.on_progress = on_progress
         self.pixels_folder = config.state / "pixels"
         self._maps: dict[int, list[PixelRow]] = {}
+        self._considered: set[int] = set()
         self._signatures: dict[int, tuple[list[bytes], list[int]]] = {}
 
     def open(self) -> None:
@@ -57,6 +58,8 @@ class Detection:
 
     def footprints(self, sensor: SensorRow, photo: Photo) -> list[Sequence[FootprintPixel]]:
         """Return what each confirmed defect may spoil in a photo of its sensor."""
+        if sensor.id not in self._considered:  # the config may name pixels of a new sensor
+            self.reconsider(sensor)
         if sensor.id not in self._maps:
             self._maps[sensor.id] = [
                 pixel
@@ -134,6 +137,7 @@ class Detection:
 
     def reconsider(self, sensor: SensorRow) -> None:
         """Decide again on the present evidence, because a person has said something."""
+        self._considered.add(sensor.id)
         stored = read_pixels(self.ledger.db, sensor.id)
         self._decide(sensor, [pixel.candidate for pixel in stored if pixel.candidate.photos])
 
