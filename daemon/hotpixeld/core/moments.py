@@ -114,7 +114,7 @@ class Moments:
         for frame in frames:
             if frame.shape != self.shape or frame.dtype != dtype:
                 raise ValueError(
-                    f"a frame of {frame.shape} {frame.dtype} is none of {self.shape} {dtype.__name__}"
+                    f"a frame of {frame.shape} {frame.dtype} is not {self.shape} {dtype.__name__}"
                 )
         self._make_sure_of_room_for(len(frames))
         for start in range(0, len(frames), _BATCH):

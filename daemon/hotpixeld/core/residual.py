@@ -176,3 +176,15 @@ def _mirrored(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
     folded = np.abs(positions) % period
     mirrored: npt.NDArray[np.intp] = np.where(folded < length, folded, period - folded)
     return mirrored
+
+
+def residual_at(frame: Frame, sites: npt.NDArray[np.intp]) -> npt.NDArray[np.int16]:
+    """Return z at some sites: (n, 2) row and column in, (n, channels) out."""
+    height, width, channels = frame.shape
+    values = np.zeros((len(sites), channels), np.int16)
+    for number, (row, column) in enumerate(np.asarray(sites).tolist()):
+        if not (0 <= row < height and 0 <= column < width):
+            raise ValueError(f"row {row}, column {column} is outside of {height} x {width}")
+        tile = _planes(frame, slice(row, row + 1), slice(column, column + 1))
+        values[number] = [plane[0, 0] for plane in tile]
+    return values

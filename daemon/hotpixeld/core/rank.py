@@ -1,0 +1,258 @@
+"""Rank a sensor's pixels: which ones are defective, how surely, and what speaks against it.
+
+Pure arithmetic on the running moments, band by band. That a bad pixel shows in the statistics of
+many ordinary photos is due to Dudas, Leung, Chapman et al. (2007, "Identification of in-field
+defect development in digital image sensors") and Kuthirummal, Agarwala, Goldman & Nayar (2008,
+"Priors for large photo collections and what they reveal about cameras").
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from hotpixeld.core import reasons
+from hotpixeld.core.defects import Candidate, PixelState
+from hotpixeld.core.evidence import (
+    Spread,
+    Sums,
+    Suspects,
+    bands_of,
+    combined,
+    null_of,
+    spread_of,
+    suspects_of,
+)
+from hotpixeld.core.moments import Moments
+from hotpixeld.core.null import Null
+from hotpixeld.core.observe import Observations, shows_in
+from hotpixeld.core.regions import held_regions
+from hotpixeld.core.spots import Spot, grouped, measured, without_ghosts
+
+LEAST_PHOTOS = 5
+MOST_CANDIDATES = 500
+EFFECT_FLOOR = 4.0 / 255  # of full scale: less is block corners and fixed pattern, and not seen
+LEAST_SHARE = 0.1  # of the photos
+_MOST_SUSPECTS = 30_000
+_MOST_SHARE_BAD = 2e-3  # of all pixels
+_CANDIDATE_SCORE = -1.0  # candidates from ten expected good ones on
+
+
+@dataclass(frozen=True)
+class VarianceSummary:
+    """The original finder's three figures, in DN^2 over all subpixels."""
+
+    least: float
+    greatest: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class LeastVariance:
+    """One of the ten least varying subpixels."""
+
+    row: int
+    column: int
+    channel: int
+    variance_dn2: float
+    sum_of_squared_differences_dn2: float
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What the photos so far say of a sensor.
+
+    Attributes
+    ----------
+    candidates : tuple of Candidate
+        Best first; ``state`` and ``reason`` are the statistics' own, before people's words.
+    photos : int
+        How many photos it rests on.
+    held_reason : str or None
+        Why everything is held back, a string of `hotpixeld.core.reasons`; None where it is not.
+    variance : VarianceSummary
+    least_variance : tuple of LeastVariance
+        The ten least varying subpixels, as the original finder ranked.
+    """
+
+    candidates: tuple[Candidate, ...]
+    photos: int
+    held_reason: str | None
+    variance: VarianceSummary
+    least_variance: tuple[LeastVariance, ...]
+
+
+def _quietly() -> None:
+    """Report no progress."""
+
+
+def rank(
+    parts: Sequence[Moments],
+    *,
+    false_alarms: float = 0.01,
+    observations: Observations | None = None,
+    on_progress: Callable[[], None] = _quietly,
+) -> Ranking:
+    """Rank the pixels of one sensor.
+
+    Parameters
+    ----------
+    parts : sequence of Moments
+        The epochs, at least one, of one shape and depth; they stay as they are.
+    false_alarms : float
+        Expected number of good subpixels confirmed by mistake.
+    observations : Observations or None
+        Per-photo residuals at earlier candidates' sites, for the share of photos that show it.
+    on_progress : callable
+        Called now and then; may raise to give up.
+
+    Raises
+    ------
+    ValueError
+        If there is no part, or they differ in shape or depth.
+    """
+    sums = combined(parts)
+    variance, least = _variances(sums, on_progress)
+    if sums.count < LEAST_PHOTOS:
+        return Ranking((), sums.count, reasons.FEW_PHOTOS, variance, least)
+    spread = spread_of(sums, on_progress)
+    suspects, floor = suspects_of(sums, spread, on_progress)
+    null = null_of(suspects, floor, sums.shape)
+    spots = _spots(sums, suspects, null, on_progress)
+    candidates = _judged(sums, spots, null, false_alarms, observations)
+    held = _reason_to_hold_all(sums, spread, candidates)
+    if held is not None:
+        candidates = [
+            replace(candidate, state="held", reason=held)
+            if candidate.state == "confirmed"
+            else candidate
+            for candidate in candidates
+        ]
+    best_first = sorted(candidates, key=lambda found: (-found.score, found.row, found.column))
+    confirmed = sum(candidate.state == "confirmed" for candidate in best_first)
+    kept = tuple(best_first[: max(MOST_CANDIDATES, confirmed)])
+    return Ranking(kept, sums.count, held, variance, least)
+
+
+def _spots(
+    sums: Sums, suspects: Suspects, null: Null, on_progress: Callable[[], None]
+) -> list[Spot]:
+    chosen = suspects.where(np.abs(suspects.levels) >= null.level(_CANDIDATE_SCORE))
+    if len(chosen) > _MOST_SUSPECTS:
+        limit = np.partition(np.abs(chosen.levels), -_MOST_SUSPECTS)[-_MOST_SUSPECTS]
+        chosen = chosen.where(np.abs(chosen.levels) >= limit)
+    spots = []
+    for group in grouped(chosen):
+        member = np.zeros(len(chosen), bool)
+        member[group] = True
+        spots.append(measured(sums, chosen.where(member)))
+        on_progress()
+    return without_ghosts(spots)
+
+
+def _judged(
+    sums: Sums,
+    spots: Sequence[Spot],
+    null: Null,
+    false_alarms: float,
+    observations: Observations | None,
+) -> list[Candidate]:
+    regions = held_regions(spots, sums.shape)
+    full_scale = 255.0 if sums.parts[0].depth_bits == 8 else 65535.0
+    candidates = []
+    for spot, region in zip(spots, regions, strict=True):
+        score = null.score(spot.level)
+        share = _share_of_photos(sums, spot, observations)
+        state: PixelState = "candidate"
+        if score < -np.log10(false_alarms):
+            reason = reasons.NOT_SURE
+        elif region is not None:
+            state, reason = "held", region
+        elif spot.strength_dn < EFFECT_FLOOR * full_scale:
+            reason = reasons.TOO_FAINT
+        elif share < LEAST_SHARE:
+            reason = reasons.RARELY_SHOWS
+        else:
+            state, reason = "confirmed", reasons.CLEAR
+        candidates.append(
+            Candidate(
+                row=spot.row,
+                column=spot.column,
+                channels=spot.channels,
+                kind=spot.kind,
+                score=round(score, 2),
+                mean_dn=spot.mean_dn,
+                variance_dn2=spot.variance_dn2,
+                excess_dn=spot.excess_dn,
+                photos=sums.count,
+                shows_in=round(share, 3),
+                footprint=spot.footprint,
+                state=state,
+                reason=reason,
+            )
+        )
+    return candidates
+
+
+def _share_of_photos(sums: Sums, spot: Spot, observations: Observations | None) -> float:
+    """Return the observed share, or an estimate from the sums where it was not observed yet."""
+    if observations is not None:
+        seen = observations.at(spot.row, spot.column)
+        if seen is not None and len(seen) >= LEAST_PHOTOS:
+            return shows_in(seen)
+    peak = sums.residual(slice(spot.row, spot.row + 1))[0, spot.column]
+    per_photo = float(np.abs(peak).max()) / (16 * sums.count)
+    return min(1.0, per_photo / 2.0)
+
+
+def _reason_to_hold_all(sums: Sums, spread: Spread, candidates: Sequence[Candidate]) -> str | None:
+    confirmed = sum(candidate.state == "confirmed" for candidate in candidates)
+    if confirmed > max(50.0, _MOST_SHARE_BAD * sums.shape[0] * sums.shape[1]):
+        return reasons.TOO_MANY
+    per_photo = float(np.median(spread.overall)) / 16
+    if per_photo > 2.2 * np.sqrt(sums.count) + 0.3 * sums.count:
+        return reasons.LITTLE_VARIETY
+    return None
+
+
+def _variances(
+    sums: Sums, on_progress: Callable[[], None]
+) -> tuple[VarianceSummary, tuple[LeastVariance, ...]]:
+    least, greatest, total = np.inf, 0.0, 0.0
+    best: list[tuple[float, int, int, int]] = []
+    for rows in bands_of(sums.shape[0]):
+        variance = sums.variance((rows,))
+        if not sums.count:
+            break
+        least, greatest = min(least, float(variance.min())), max(greatest, float(variance.max()))
+        total += float(variance.sum())
+        limit = best[-1][0] if len(best) == 10 else np.inf
+        best = _ten_least(best, variance, rows.start, limit)
+        on_progress()
+    mean = total / max(1, int(np.prod(sums.shape)))
+    summary = VarianceSummary(least if np.isfinite(least) else 0.0, greatest, mean)
+    return summary, tuple(
+        LeastVariance(row, column, channel, variance, variance * sums.count)
+        for variance, row, column, channel in best
+    )
+
+
+def _ten_least(
+    best: list[tuple[float, int, int, int]],
+    variance: npt.NDArray[np.float64],
+    top: int,
+    limit: float,
+) -> list[tuple[float, int, int, int]]:
+    flat = variance.ravel()
+    if np.isfinite(limit):
+        less = np.flatnonzero(flat < limit)
+    else:
+        less = np.argpartition(flat, min(10, flat.size - 1))[:10]
+    less = less[np.argsort(flat[less], kind="stable")][:10]
+    rows, columns, channels = np.unravel_index(less, variance.shape)
+    found = [
+        (float(flat[at]), int(row) + top, int(column), int(channel))
+        for at, row, column, channel in zip(less, rows, columns, channels, strict=True)
+    ]
+    return sorted([*best, *found])[:10]

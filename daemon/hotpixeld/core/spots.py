@@ -1,0 +1,206 @@
+"""From single subpixels that stand out to spots: peak, footprint per channel, kind, strength."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hotpixeld.core.defects import DefectKind, FootprintPixel
+from hotpixeld.core.evidence import Sums, Suspects
+
+TOUCHING_PX = 2  # suspects this near belong to one spot
+_RING_PX = (5, 7)  # where a spot's surroundings are looked at
+_REACH_PX = 3  # a spot reaches this far beyond its own suspects
+_SHARE_OF_PEAK = 0.12  # less than this of the peak is ringing that nobody sees
+_STUCK_RATIO = 0.4  # a stuck pixel varies less than this share of its surroundings' variance
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One spot with what was measured at it, before it is judged.
+
+    Attributes
+    ----------
+    row, column : int
+        The peak: where the running mean stands off most.
+    level : float
+        The greatest residual of its subpixels, in local robust spreads, without sign.
+    kind : str
+        ``stuck``, ``hot`` or ``dead``.
+    mean_dn, variance_dn2, excess_dn : tuple of float
+        At the peak, per channel.
+    footprint : tuple of FootprintPixel
+        Every pixel that it spoils.
+    half_area_px : int
+        Pixels that stand off at least half as much as the peak.
+    noise_dn : float
+        The robust spread of the running mean around, in the peak's channel.
+    """
+
+    row: int
+    column: int
+    level: float
+    kind: DefectKind
+    mean_dn: tuple[float, ...]
+    variance_dn2: tuple[float, ...]
+    excess_dn: tuple[float, ...]
+    footprint: tuple[FootprintPixel, ...]
+    half_area_px: int
+    noise_dn: float
+
+    @property
+    def strength_dn(self) -> float:
+        """The greatest excess of any channel at the peak, without sign."""
+        return max(abs(excess) for excess in self.excess_dn)
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The channels that it spoils."""
+        spoiled = np.array([pixel.spoiled for pixel in self.footprint]).any(axis=0)
+        return tuple(int(channel) for channel in np.flatnonzero(spoiled))
+
+
+def grouped(suspects: Suspects) -> list[npt.NDArray[np.intp]]:
+    """Return the suspects' numbers in groups of those that touch, the greatest first."""
+    order = np.argsort(-np.abs(suspects.levels), kind="stable")
+    cells: dict[tuple[int, int], list[int]] = {}
+    places = list(zip(suspects.rows.tolist(), suspects.columns.tolist(), strict=True))
+    for number, (row, column) in enumerate(places):
+        cells.setdefault((row, column), []).append(number)
+    groups = []
+    steps = range(-TOUCHING_PX, TOUCHING_PX + 1)
+    for first in order.tolist():
+        if places[first] not in cells:
+            continue
+        group, ahead = cells.pop(places[first]), [places[first]]
+        while ahead:
+            row, column = ahead.pop()
+            for near in ((row + r, column + c) for r in steps for c in steps):
+                if near in cells:
+                    group += cells.pop(near)
+                    ahead.append(near)
+        groups.append(np.array(group, np.intp))
+    return groups
+
+
+def measured(sums: Sums, suspects: Suspects) -> Spot:
+    """Measure the one spot that these suspects make."""
+    height, width, channels = sums.shape
+    top, bottom = _span(suspects.rows, height)
+    left, right = _span(suspects.columns, width)
+    window = (slice(top, bottom), slice(left, right), slice(None))
+    mean = sums.mean(window)
+    around = np.ones(mean.shape[:2], bool)
+    rows, columns = suspects.rows - top, suspects.columns - left
+    core = np.zeros_like(around)
+    core[rows, columns] = True
+    around &= ~_grown(core, _RING_PX[0] - 1)
+    if around.sum() < 8:
+        around = ~core
+    surroundings = mean[around].reshape(-1, channels)
+    background = np.median(surroundings, axis=0)
+    noise = 1.4826 * np.median(np.abs(surroundings - background), axis=0)
+    excess = mean - background
+    strongest = int(np.argmax(np.abs(suspects.levels)))
+    sign = np.sign(suspects.levels[strongest])
+    near = _grown(core, 1)
+    standing = np.where(near[..., None], sign * excess, -np.inf)
+    row, column, channel = np.unravel_index(int(np.argmax(standing)), standing.shape)
+    peak_dn = float(standing[row, column, channel])
+    limit = np.maximum(3 * noise, max(1.0, _SHARE_OF_PEAK * abs(peak_dn)))
+    spoiled = (np.abs(excess) >= limit) & _grown(core, _REACH_PX)[..., None]
+    spoiled[rows, columns, suspects.channels] = True
+    any_channel: npt.NDArray[np.bool_] = np.any(spoiled, axis=2)
+    spoiled &= _connected(any_channel, core)[..., None]
+    variance = sums.variance(window)
+    beside = np.median(variance[around].reshape(-1, channels), axis=0)[channel]
+    quiet = variance[row, column, channel] < _STUCK_RATIO * beside
+    kind: DefectKind = "dead" if sign < 0 else "stuck" if quiet else "hot"
+    half = (sign * excess[..., channel] >= 0.5 * abs(peak_dn)) & _grown(core, _REACH_PX)
+    return Spot(
+        row=int(row) + top,
+        column=int(column) + left,
+        level=float(np.abs(suspects.levels[strongest])),
+        kind=kind,
+        mean_dn=_numbers(mean[row, column]),
+        variance_dn2=_numbers(variance[row, column]),
+        excess_dn=_numbers(excess[row, column]),
+        footprint=_footprint(spoiled, excess, top, left),
+        half_area_px=int(half.sum()),
+        noise_dn=float(noise[channel]),
+    )
+
+
+def _footprint(
+    spoiled: npt.NDArray[np.bool_], excess: npt.NDArray[np.float64], top: int, left: int
+) -> tuple[FootprintPixel, ...]:
+    return tuple(
+        FootprintPixel(
+            int(row) + top,
+            int(column) + left,
+            _numbers(excess[row, column]),
+            tuple(bool(channel) for channel in spoiled[row, column]),
+        )
+        for row, column in zip(*np.nonzero(spoiled.any(axis=2)), strict=True)
+    )
+
+
+def _numbers(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(round(float(value), 4) for value in values)
+
+
+def _span(positions: npt.NDArray[np.intp], length: int) -> tuple[int, int]:
+    reach = _RING_PX[1]
+    return max(0, int(positions.min()) - reach), min(length, int(positions.max()) + reach + 1)
+
+
+def _grown(mask: npt.NDArray[np.bool_], by: int) -> npt.NDArray[np.bool_]:
+    """Return ``mask`` with every pixel within ``by`` of it (a square)."""
+    for axis in (0, 1):
+        wide = mask.copy()
+        for step in range(1, by + 1):
+            wide |= _moved(mask, step, axis) | _moved(mask, -step, axis)
+        mask = wide
+    return mask
+
+
+def _moved(mask: npt.NDArray[np.bool_], step: int, axis: int) -> npt.NDArray[np.bool_]:
+    moved = np.zeros_like(mask)
+    here = slice(step, None) if step > 0 else slice(None, step)
+    there = slice(None, -step) if step > 0 else slice(-step, None)
+    if axis == 0:
+        moved[here] = mask[there]
+    else:
+        moved[:, here] = mask[:, there]
+    return moved
+
+
+def _connected(mask: npt.NDArray[np.bool_], start: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return what of ``mask`` hangs together with ``start``."""
+    reached = start
+    while True:
+        further = (_grown(reached, 1) & mask) | start
+        if np.array_equal(further, reached):
+            return reached
+        reached = further
+
+
+def without_ghosts(spots: Sequence[Spot]) -> list[Spot]:
+    """Return the spots that are not a much stronger one's JPEG ghosts.
+
+    A defect spreads over the blocks that hold it (16 x 16 with subsampled chroma); what stands
+    there at less than a third of its strength is its own echo.
+    """
+    kept: list[Spot] = []
+    by_block: dict[tuple[int, int], list[Spot]] = {}
+    for spot in sorted(spots, key=lambda spot: -spot.strength_dn):
+        block = (spot.row // 16, spot.column // 16)
+        if any(spot.strength_dn < 0.3 * other.strength_dn for other in by_block.get(block, ())):
+            continue
+        kept.append(spot)
+        for pixel in spot.footprint:
+            held = by_block.setdefault((pixel.row // 16, pixel.column // 16), [])
+            if spot not in held[-1:]:
+                held.append(spot)
+    return kept
