@@ -3,7 +3,7 @@
 from typing import Literal
 
 from hotpixeld.core.patch import Patch
-from hotpixeld.edge import encode_jpeg, reasons
+from hotpixeld.edge import encode_jpeg, encode_tiff, reasons
 from hotpixeld.edge.copies import EncodedCopy
 from hotpixeld.edge.photo import Photo
 from hotpixeld.errors import PhotoError
@@ -34,4 +34,6 @@ def encode_copy(
     if photo.sensor.kind == "jpeg":
         why = "as configured" if jpeg == "reencode" else "block-wise repair is not there yet"
         return encode_jpeg.reencode(photo, patch, quality, why)
+    if photo.sensor.kind == "tiff":
+        return encode_tiff.repaired(photo, patch)
     raise PhotoError(reasons.NOT_WRITABLE, photo.container)
