@@ -32,8 +32,7 @@ def encode_copy(
         ``not-writable`` when no copy can be made with the rest unchanged.
     """
     if photo.sensor.kind == "jpeg":
-        why = "as configured" if jpeg == "reencode" else "block-wise repair is not there yet"
-        return encode_jpeg.reencode(photo, patch, quality, why)
+        return encode_jpeg.repaired(photo, patch, jpeg, quality)
     if photo.sensor.kind == "tiff":
         return encode_tiff.repaired(photo, patch)
     raise PhotoError(reasons.NOT_WRITABLE, photo.container)
