@@ -15,6 +15,7 @@ from hotpixeld.edge import reasons
 from hotpixeld.edge.decode import Frame
 from hotpixeld.errors import PhotoError
 
+_OPAQUE = 255
 _OTHER_ALPHA = 1 << 20  # farther than any two colours
 
 
@@ -50,19 +51,23 @@ def patched_indices(
     """Return the indices with the patch in them, and the new colours by palette entry."""
     result = stored.copy()
     free = list(palette.free)
+    size = max(len(palette.colours), *(entry + 1 for entry in free), 0)
+    colours = np.zeros((size, 3), np.int32)
+    colours[: len(palette.colours)] = palette.colours
+    alphas = np.zeros(size, np.int32) - 1  # entries that are still to come match no alpha
+    alphas[: len(palette.alphas)] = palette.alphas
     added: dict[int, tuple[int, ...]] = {}
-    colours = palette.colours.astype(np.int32)
     for row, column, value in zip(patch.rows, patch.columns, patch.values_dn, strict=True):
-        colour = tuple(int(v) for v in value)
-        alpha = palette.alphas[stored[row, column, 0]]
+        alpha = alphas[stored[row, column, 0]]
         distances = ((colours - value.astype(np.int32)) ** 2).sum(axis=1)
-        distances[palette.alphas != alpha] += _OTHER_ALPHA
+        distances[alphas != alpha] += _OTHER_ALPHA
         index = int(distances.argmin())
-        if distances[index] and alpha == 255:
-            known = [entry for entry, new in added.items() if new == colour]
-            index = known[0] if known else free.pop(0) if free else index
-            if index in palette.free:
-                added[index] = colour
+        if distances[index] and alpha == _OPAQUE and free:
+            index = free[0]
+            colours[index], alphas[index] = value, _OPAQUE
+            added[index] = tuple(int(v) for v in value)
+        if index in free:
+            free.remove(index)
         result[row, column, 0] = index
     return result, added
 
