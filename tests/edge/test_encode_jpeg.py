@@ -27,6 +27,40 @@ def reencoded(photo: Photo) -> EncodedCopy:
     return encode_copy(photo, patch_of(photo), jpeg="reencode", quality=97)
 
 
+def test_a_baseline_jpeg_is_repaired_block_wise_and_carries_no_mark() -> None:
+    data = pictures.encoded(pictures.image("RGB"), "JPEG", quality=95, exif=pictures.exif())
+    photo = read(data)
+    copy = encode_copy(photo, patch_of(photo), jpeg="blocks", quality=97)
+    assert (copy.method, copy.note, copy.extension) == ("blocks", "", ".jpg")
+    again = read(copy.data)
+    assert not again.own_mark
+    assert again.facts == photo.facts
+    changed = (again.frame != photo.frame).any(axis=2)
+    assert changed[9, 20]
+    assert not changed[:, 40:].any()
+
+
+def test_a_progressive_jpeg_is_reencoded_and_says_why() -> None:
+    photo = read(pictures.encoded(pictures.image("RGB"), "JPEG", progressive=True))
+    copy = encode_copy(photo, patch_of(photo), jpeg="blocks", quality=97)
+    assert copy.method == "reencoded"
+    assert copy.note == "not block-wise: progressive; own quantisation tables"
+
+
+def test_only_the_first_image_of_an_mpo_is_repaired_and_the_copy_says_so() -> None:
+    frames = [pictures.image("RGB", seed=seed) for seed in (1, 2)]
+    good = np.asarray(frames[0])[[8, 29], [20, 31]]
+    for place in ((20, 9), (31, 30)):
+        frames[0].putpixel(place, (255, 0, 255))
+    photo = read(pictures.encoded(frames[0], "MPO", save_all=True, append_images=frames[1:]))
+    patch = Patch(np.array([9, 30]), np.array([20, 31]), good)
+    copy = encode_copy(photo, patch, jpeg="blocks", quality=97)
+    assert (copy.method, copy.note) == ("blocks", "the other images are copied")
+    end = read_layout(photo.data).end
+    assert copy.data[end:] == photo.data[end:]
+    assert not np.array_equal(read(copy.data).frame, photo.frame)
+
+
 def adobe_rgb() -> bytes:
     return pictures.encoded(pictures.image("RGB"), "JPEG", keep_rgb=True, quality=92)
 

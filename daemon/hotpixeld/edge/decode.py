@@ -108,6 +108,18 @@ def _frame_of(image: Image.Image) -> Frame:
     return np.ascontiguousarray(values[..., : _CHANNELS[mode]])
 
 
+def stored_values(image: Image.Image) -> Frame:
+    """Return the samples of a loaded image as its file stores them, alpha and all.
+
+    Returns
+    -------
+    (height, width, samples) uint8 or uint16
+        Palette images give their indices, one-bit images 0 and 1.
+    """
+    values = np.asarray(image).reshape(image.height, image.width, -1)
+    return values.astype(np.uint16) if image.mode in _DEEP_GREY else values.astype(np.uint8)
+
+
 def palette_of(image: Image.Image) -> npt.NDArray[np.uint8]:
     """Return the colours of a palette image, (256, 3) uint8 RGB, zeros where it has no more."""
     flat = np.zeros(768, np.uint8)

@@ -1,12 +1,21 @@
 """Repaired copies: a photo and a patch in, the bytes of the copy out."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from hotpixeld.core.patch import Patch
-from hotpixeld.edge import encode_jpeg, reasons
+from hotpixeld.core.sensor import Kind
+from hotpixeld.edge import encode_gif, encode_jpeg, encode_png, encode_tiff, encode_webp, reasons
 from hotpixeld.edge.copies import EncodedCopy
 from hotpixeld.edge.photo import Photo
 from hotpixeld.errors import PhotoError
+
+_REPAIRS: dict[Kind, Callable[[Photo, Patch], EncodedCopy]] = {
+    "png": encode_png.repaired,
+    "tiff": encode_tiff.repaired,
+    "gif": encode_gif.repaired,
+    "webp": encode_webp.repaired,
+}
 
 
 def encode_copy(
@@ -32,6 +41,8 @@ def encode_copy(
         ``not-writable`` when no copy can be made with the rest unchanged.
     """
     if photo.sensor.kind == "jpeg":
-        why = "as configured" if jpeg == "reencode" else "block-wise repair is not there yet"
-        return encode_jpeg.reencode(photo, patch, quality, why)
-    raise PhotoError(reasons.NOT_WRITABLE, photo.container)
+        return encode_jpeg.repaired(photo, patch, jpeg, quality)
+    lossless = _REPAIRS.get(photo.sensor.kind)
+    if lossless is None:
+        raise PhotoError(reasons.NOT_WRITABLE, photo.container)
+    return lossless(photo, patch)

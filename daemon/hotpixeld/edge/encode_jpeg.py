@@ -6,11 +6,12 @@ photo's: the ledger tells such a copy by the mark when it comes back under anoth
 """
 
 import io
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
+from hotpixeld.core.jpeg import JpegUnsupported, repair_blocks
 from hotpixeld.core.patch import Patch
 from hotpixeld.edge import exif, mpf, reasons
 from hotpixeld.edge.copies import EncodedCopy
@@ -22,6 +23,28 @@ _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 _GREATEST_MEAN_ERROR_DN = 8.0
 _ADOBE = b"Adobe"
 _RGB_IDS = b"RGB"
+
+
+def repaired(
+    photo: Photo, patch: Patch, how: Literal["blocks", "reencode"], quality: int
+) -> EncodedCopy:
+    """Return the copy of a JPEG or MPO, block by block where that is wanted and can be done.
+
+    Raises
+    ------
+    PhotoError
+        ``not-writable`` when neither way gives the repaired picture.
+    """
+    why = "as configured"
+    if how == "blocks":
+        try:
+            data = repair_blocks(photo.data, patch)
+        except JpegUnsupported as refusal:
+            why = f"not block-wise: {refusal.reason}"
+        else:
+            others = "the other images are copied" if photo.pages > 1 else ""
+            return EncodedCopy(data, ".jpg", "blocks", others)
+    return reencode(photo, patch, quality, why)
 
 
 def reencode(photo: Photo, patch: Patch, quality: int, why: str) -> EncodedCopy:
