@@ -127,6 +127,13 @@ def test_different_causes_and_plain_news_are_not_held_back() -> None:
     assert "cause" not in stream.getvalue()
 
 
+def test_a_bare_template_says_nothing_of_the_cause_so_the_text_does() -> None:
+    logger, stream, _ = _logger("journald")
+    for what in ("disk full", "no rights", "disk full"):
+        logger.error("%s", what)
+    assert stream.getvalue() == "<3>disk full\n<3>no rights\n"
+
+
 def test_a_quiet_cause_is_forgotten_and_told_anew() -> None:
     limiter, record = RateLimiter(60.0), logging.makeLogRecord({})
     assert limiter.admits("a", record, 0.0)

@@ -102,7 +102,8 @@ class RateLimiter:
 class LogHandler(logging.StreamHandler[TextIO]):
     """Writes records in one of the formats, warnings and worse (or with a ``cause``) rate-limited.
 
-    ``extra={"cause": ...}`` names what counts as the same; else it is the line of code.
+    ``extra={"cause": ...}`` names what counts as the same; else it is the line of code, and the
+    text where the template is no more than ``%s``.
     Other ``extra`` fields are written as ``key=value`` or as JSON fields.
     """
 
@@ -120,7 +121,7 @@ class LogHandler(logging.StreamHandler[TextIO]):
         self.tell_due(now_s)
         cause = getattr(record, "cause", None)
         if cause is None and record.levelno >= logging.WARNING:
-            cause = (record.pathname, record.lineno)
+            cause = _place(record)
         if cause is None or self._limiter.admits(cause, record, now_s):
             super().emit(record)
 
@@ -134,6 +135,11 @@ class LogHandler(logging.StreamHandler[TextIO]):
         """Go on where nobody reads stderr; a record that cannot be formatted is our bug."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
+
+
+def _place(record: logging.LogRecord) -> object:
+    is_bare = record.msg == "%s"
+    return record.pathname, record.lineno, record.getMessage() if is_bare else ""
 
 
 class _Formatter(logging.Formatter):
