@@ -24,11 +24,11 @@ def shots() -> list[Shot]:
     return FakeCamera(320, 240, seed=5, defects=[STUCK]).shoot(30)
 
 
-def frame_of(data: bytes) -> np.ndarray:  # type: ignore[type-arg]
+def frame_of(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
-def excess(frame: np.ndarray, clean: np.ndarray) -> float:  # type: ignore[type-arg]
+def excess(frame: np.ndarray, clean: np.ndarray) -> float:
     spot = np.s_[STUCK.row - 1 : STUCK.row + 2, STUCK.column - 1 : STUCK.column + 2]
     return float(np.abs(frame[spot].astype(float) - clean[spot]).mean())
 

@@ -56,13 +56,13 @@ def _sensor_document(finding: SensorFinding, top: int) -> dict[str, Any]:
             for c in ranking.candidates[:top]
         ],
         "least_variance": [
-            [s.column, s.row, s.channel, s.variance_dn2, s.variance_dn2 * finding.photos]
+            [s.column, s.row, s.channel, s.variance_dn2, s.sum_of_squared_differences_dn2]
             for s in ranking.least_variance
         ],
         "variance": {
-            "least": ranking.variance_least_dn2,
-            "greatest": ranking.variance_greatest_dn2,
-            "mean": ranking.variance_mean_dn2,
+            "least": ranking.variance.least,
+            "greatest": ranking.variance.greatest,
+            "mean": ranking.variance.mean,
         },
     }
 

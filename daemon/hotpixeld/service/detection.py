@@ -123,7 +123,6 @@ class Detection:
         ranking = rank(
             parts,
             false_alarms=self.config.detection.false_alarms,
-            observations=None,
             on_progress=self.on_progress,
         )
         self._decide(sensor, ranking.candidates)

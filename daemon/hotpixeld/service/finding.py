@@ -88,8 +88,6 @@ def find(arguments: Sequence[str], *, jobs: int = 1) -> Finding:
             finding.ranking = rank(
                 [finding.moments],
                 false_alarms=DEFAULT_FALSE_ALARMS,
-                observations=None,
-                on_progress=lambda: None,
             )
             finding.moments = None
     ordered = sorted(findings.values(), key=lambda f: (-f.photos, f.sensor.key))
