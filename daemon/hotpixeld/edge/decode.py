@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from hotpixeld.edge import reasons
+from hotpixeld.edge import arrow, reasons
 from hotpixeld.errors import PhotoError
 
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -103,6 +103,10 @@ def _frame_of(image: Image.Image) -> Frame:
         return _expanded(image)
     if mode not in _CHANNELS:
         raise PhotoError(reasons.UNSUPPORTED_PIXELS, f"mode {mode}")
+    if _CHANNELS[mode] > 1:
+        copied = arrow.first_channels(image, _CHANNELS[mode])
+        if copied is not None:
+            return copied
     plain = image.convert("L") if mode == "1" else image
     values = np.asarray(plain).reshape(image.height, image.width, -1)
     return np.ascontiguousarray(values[..., : _CHANNELS[mode]])
