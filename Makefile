@@ -77,9 +77,9 @@ install: ## as a system service: /opt/hotpixeld, config in /etc/hotpixeld (never
 	chmod 644 $(ETC)/hotpixeld.yaml
 	test -n "$(DESTDIR)" || systemd-sysusers /usr/local/lib/sysusers.d/hotpixeld.conf
 	test -n "$(DESTDIR)" || systemd-tmpfiles --create /usr/local/lib/tmpfiles.d/hotpixeld.conf
-	$(OPT)/venv/bin/python -m hotpixeld systemd-dropin -c $(ETC)/hotpixeld.yaml \
+	test -n "$(DESTDIR)" || $(OPT)/venv/bin/python -m hotpixeld systemd-dropin -c $(ETC)/hotpixeld.yaml \
 	  > $(UNITS)/hotpixeld.service.d/folders.conf.new
-	mv $(UNITS)/hotpixeld.service.d/folders.conf.new $(UNITS)/hotpixeld.service.d/folders.conf
+	test -n "$(DESTDIR)" || mv $(UNITS)/hotpixeld.service.d/folders.conf.new $(UNITS)/hotpixeld.service.d/folders.conf
 	if $(LIVE); then systemctl daemon-reload && systemctl try-restart hotpixeld; fi
 	@echo 'Installed. Start it now and at each boot: systemctl enable --now hotpixeld'
 	@echo 'Who may drop and read photos: adduser NAME photos. Config: /etc/hotpixeld/hotpixeld.yaml'
