@@ -20,6 +20,7 @@ _ROOMS = {
     "correct": "correct",
     "check-config": "settings",
     "config-schema": "settings",
+    "systemd-dropin": "settings",
 }
 
 

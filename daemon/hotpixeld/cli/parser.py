@@ -157,3 +157,7 @@ def _add_set_up(commands: _Commands) -> None:
     check = _command(commands, "check-config", "say whether the config file is good")
     check.add_argument("file", nargs="?", type=Path, metavar="FILE")
     _command(commands, "config-schema", "the JSON Schema of the config file, for editors")
+    drop_in = _command(
+        commands, "systemd-dropin", "what opens the service's sandbox for this config's folders"
+    )
+    _config(drop_in)

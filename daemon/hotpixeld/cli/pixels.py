@@ -1,9 +1,10 @@
-"""`pixels list|confirm|reject|forget|add`: what was found, and a person's word on it."""
+"""`pixels`: what was found, and a person's word on it."""
 
 import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from hotpixeld.cli.lists import export_list, import_list
 from hotpixeld.cli.records import chosen_sensors, records, sensor_document, the_sensor
 from hotpixeld.cli.terminal import print_json, print_table, say
 from hotpixeld.core.verdicts import Word
@@ -28,6 +29,10 @@ def execute(options: argparse.Namespace) -> int:
             _list(ledger, options.sensor, as_json=options.json)
         elif options.action == "confirm" and options.held:
             _accept_held(ledger, options)
+        elif options.action == "export":
+            export_list(ledger, options)
+        elif options.action == "import":
+            import_list(ledger, options)
         else:
             _say(ledger, options)
     return 0
