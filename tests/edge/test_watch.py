@@ -188,6 +188,36 @@ def test_a_replaced_root_is_watched_anew(tmp_path: Path) -> None:
     watcher.stop()
 
 
+def test_arriving_photos_come_before_the_backlog(tmp_path: Path, clock: Clock) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    for number in range(30):
+        (root / f"{number:02}.jpg").write_bytes(b"x")
+    # the watcher starts a minute after these were made
+    watcher = Watcher(
+        [root],
+        known=nothing_known,
+        mode="poll",
+        clock=clock,
+        wall=lambda: time.time() + 60,
+    )
+    watcher.start()
+    assert watcher.next_photo(0) is None
+    clock.now_s += 3
+    for number in range(5):
+        assert watcher.next_photo(0) == root / f"{number:02}.jpg"
+    future = time.time() + 120  # a file's own times do not count, only that of its last change
+    (root / "new.jpg").write_bytes(b"x")
+    os.utime(root / "new.jpg", (future, future))
+    watcher._began_ns = (root / "new.jpg").stat().st_ctime_ns
+    clock.now_s += 6
+    assert watcher.next_photo(0) is not None  # it was found, and has to be quiet first
+    clock.now_s += 3
+    assert watcher.next_photo(0) == root / "new.jpg"
+    assert watcher.next_photo(0) == root / "06.jpg"
+    watcher.stop()
+
+
 @pytest.mark.parametrize("act", ["write", "rename", "link", "folder"])
 def test_events_bring_new_photos_soon(tmp_path: Path, act: str) -> None:
     root = tmp_path / "in"

@@ -235,6 +235,8 @@ class Folder:
         if fault is not None:
             logger.warning("watching %s anew: %s", printable(self.path), fault)
             self._watch_anew(now_s)
+        elif self._watching.polled and self._scan is None:
+            self._scan_at_s = min(self._scan_at_s, now_s + self._interval_s())
 
     def _lost(self, error: OSError, now_s: float) -> None:
         self._check_at_s = now_s + _MISSING_AGAIN_S[min(self._misses, len(_MISSING_AGAIN_S) - 1)]

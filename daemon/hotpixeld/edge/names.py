@@ -1,8 +1,8 @@
 """Which names in an import folder are photos to be, and which are temporary, junk or foreign."""
 
+import re
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
+from fnmatch import translate
 
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".tif", ".tiff", ".gif", ".webp"}
@@ -37,6 +37,15 @@ _SKIPPED_FOLDERS = (
 )
 
 
+def _any_of(globs: Iterable[str]) -> re.Pattern[str]:
+    """Return one pattern for all globs: a scan asks it for every name."""
+    return re.compile("|".join(translate(glob) for glob in globs) or "(?!)")
+
+
+_TEMPORARY_NAME = _any_of(_TEMPORARY)
+_SKIPPED_FOLDER = _any_of(_SKIPPED_FOLDERS)
+
+
 class Names:
     """Says by name alone whether a file is offered and a folder entered.
 
@@ -52,35 +61,37 @@ class Names:
     def __init__(
         self, ignore: Iterable[str] = (), suffixes: Iterable[str] = PHOTO_SUFFIXES
     ) -> None:
-        self._ignore = tuple(ignore)
-        self._suffixes = frozenset(suffixes)
+        self._ignore = _any_of(ignore)
+        self._suffixes = tuple(suffixes)
 
     def wants(self, relative: str) -> bool:
         """Return True if the file at ``relative`` below the import folder may be a photo."""
-        *folders, name = relative.split("/")
+        folders = relative.split("/")[:-1]
+        return self.wants_in_entered(relative) and all(
+            self.enters("/".join(folders[: depth + 1])) for depth in range(len(folders))
+        )
+
+    def wants_in_entered(self, relative: str) -> bool:
+        """Return the same, where the folders above are known to be entered."""
+        name = relative.rpartition("/")[2]
         return (
-            PurePosixPath(name).suffix.lower() in self._suffixes
+            name.lower().endswith(self._suffixes)
             and not is_temporary(name)
             and not self._ignored(relative, name)
-            and all(self.enters("/".join(folders[: depth + 1])) for depth in range(len(folders)))
         )
 
     def enters(self, relative: str) -> bool:
         """Return True if the folder at ``relative`` may hold photos (its parents not judged)."""
         name = relative.rpartition("/")[2]
-        folded = name.lower()
-        return not any(fnmatchcase(folded, glob) for glob in _SKIPPED_FOLDERS) and not (
-            self._ignored(relative, name)
-        )
+        return not _SKIPPED_FOLDER.match(name.lower()) and not self._ignored(relative, name)
 
     def _ignored(self, relative: str, name: str) -> bool:
-        return any(fnmatchcase(name, glob) or fnmatchcase(relative, glob) for glob in self._ignore)
+        return bool(self._ignore.match(name) or self._ignore.match(relative))
 
 
 def is_temporary(name: str) -> bool:
     """Return True if programs use such a name for a file that they have not finished."""
-    folded = name.lower()
-    return any(fnmatchcase(folded, glob) for glob in _TEMPORARY)
+    return bool(_TEMPORARY_NAME.match(name.lower()))
 
 
 def printable(path: object) -> str:

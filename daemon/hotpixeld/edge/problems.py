@@ -62,7 +62,7 @@ def raise_inotify(name: str, at_least: int) -> str:
     """Return the line that raises ``fs.inotify.<name>`` to twice what it is."""
     limit = 0
     with contextlib.suppress(OSError, ValueError):  # hidden by systemd's ProcSubset=pid
-        limit = int(Path(f"/proc/sys/fs/inotify/{name}").read_text(encoding="ascii"))
+        limit = int(Path(f"/proc/sys/fs/inotify/{name}").read_text(encoding="utf-8"))
     wanted = max(limit * 2, at_least)
     return (
         f"sudo sysctl fs.inotify.{name}={wanted}"

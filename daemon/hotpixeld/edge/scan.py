@@ -83,7 +83,7 @@ class Scan:
             if entry.is_symlink():
                 self.skipped["symlink"] += 1
                 return None
-            if not self._names.wants(relative):
+            if not self._names.wants_in_entered(relative):
                 return None
             status = entry.stat(follow_symlinks=False)
         except OSError as error:

@@ -199,6 +199,11 @@ class Watcher:
                 folder.forget(self._clock())
 
     @property
+    def stopped(self) -> bool:
+        """True once `stop` was called."""
+        return self._stopping
+
+    @property
     def caught_up(self) -> bool:
         """True if all that can be seen has been scanned and handed over (retries aside)."""
         return (
