@@ -43,7 +43,7 @@ bench: $(VENV)/developed ## the figures of the README, each beside its rival
 	$(BIN)/python -m benchmarks
 
 soak: $(VENV)/developed ## the long sweeps
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak --timeout 7200
 
 demo: $(VENV)/developed ## a fake camera with a stuck pixel, before and after
 	$(BIN)/python tests/demo.py

@@ -21,6 +21,8 @@ from hotpixeld.errors import PhotoError
 from hotpixeld.service.accumulation import Accumulation
 from hotpixeld.service.copying import Copies, CopyOutcome, OutputFullError
 from hotpixeld.service.detection import Detection
+from hotpixeld.service.history import observed_bytes
+from hotpixeld.service.times import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -194,6 +196,7 @@ class Handling:
             copied = CopyOutcome(row.copy, "original-gone")
         else:
             copied = self.repair(row.path, photo, sensor, earlier=row)
+            self.ledger.update_photo(row.id, observations=observed_bytes(sensor, photo))
         with transaction(self.ledger.db):
             self.ledger.update_photo(
                 row.id,
@@ -281,7 +284,8 @@ class Handling:
                 map_revision=sensor.map_revision,
                 spool_digest=spool_digest,
                 signature=signature,
-                captured_at=captured.isoformat() if captured else None,
+                observations=observed_bytes(sensor, photo),
+                captured_at=rfc3339(captured.timestamp()) if captured else None,
                 iso=photo.iso,
                 exposure_s=photo.exposure_s,
             )

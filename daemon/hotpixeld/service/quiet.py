@@ -30,6 +30,7 @@ class QuietWork:
         self._busy_s = clock_s()
         self._retried_s = clock_s()
         self._backlog_may_wait = True
+        self._dated: dict[int, int] = {}
 
     def after_photo(self) -> None:
         """Do what a stream of arriving photos must not put off.
@@ -86,10 +87,18 @@ class QuietWork:
         row = self._next_of_backlog()
         if row is None:
             self._backlog_may_wait = False
+            self._date_again()
             return False
         outcome = self.state.handling.remake_copy(row)
         log.info("backlog: %s: copy %s %s", row.path, outcome.copy, outcome.copy_reason)
         return True
+
+    def _date_again(self) -> None:
+        """Date the new defects, now that the backlog has been observed at their sites."""
+        for sensor in self.state.ledger.sensors():
+            if sensor.map_revision > self._dated.get(sensor.id, 0):
+                self._dated[sensor.id] = sensor.map_revision
+                self.state.detection.reconsider(sensor)
 
     def _next_of_backlog(self) -> PhotoRow | None:
         found = self.state.ledger.db.execute(
