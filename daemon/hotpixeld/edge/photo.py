@@ -12,7 +12,7 @@ from datetime import datetime
 from PIL import Image
 
 from hotpixeld.core.sensor import Kind, Sensor
-from hotpixeld.edge import containers, decode, exif, jpegfile, reasons
+from hotpixeld.edge import containers, decode, exif, jpegfile, reasons, strictscan
 from hotpixeld.edge.decode import Frame
 from hotpixeld.errors import PhotoError
 
@@ -122,10 +122,15 @@ def read_photo(data: bytes, name: str, *, max_pixels: int) -> Photo:
     if kind == "raw":
         raise PhotoError(reasons.NEEDS_RAW, "install hotpixeld[raw]")
     structure = containers.check_whole(data, kind, max_pixels)
-    image = decode.open_image(data, max_pixels)
+    scan = None if structure.jpeg is None else strictscan.ScanReader(data, structure.jpeg)
+    image = decode.open_image(scan or data, max_pixels)
     container = image.format or kind.upper()
     facts = exif.read_facts(image)
+    if scan:
+        scan.start_decoding()
     image = decode.load(image, facts.orientation)
+    if scan:
+        scan.check_decoded()
     if kind != "tiff":
         facts = exif.read_facts(image)  # again: a PNG's EXIF may follow its pixels
     frame = decode.frame_of(image)
