@@ -4,15 +4,12 @@ The content decides what a photo is, never its name: a PNG called ``.jpg`` is re
 Names only tell which files are photos at all.
 """
 
-import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from PIL import Image
-
 from hotpixeld.core.sensor import Kind, Sensor
-from hotpixeld.edge import containers, decode, exif, jpegfile, reasons, strictscan
+from hotpixeld.edge import bayer, containers, exif, heif, plain, reasons
 from hotpixeld.edge.decode import Frame
 from hotpixeld.errors import PhotoError
 
@@ -118,33 +115,20 @@ def read_photo(data: bytes, name: str, *, max_pixels: int) -> Photo:
         raise PhotoError(reasons.EMPTY)
     kind = containers.identify(data, is_raw_name=_ends_in(_RAW_NAME, name))
     if kind == "heic":
-        raise PhotoError(reasons.NEEDS_HEIF, "install hotpixeld[heif]")
-    if kind == "raw":
-        raise PhotoError(reasons.NEEDS_RAW, "install hotpixeld[raw]")
-    structure = containers.check_whole(data, kind, max_pixels)
-    scan = None if structure.jpeg is None else strictscan.ScanReader(data, structure.jpeg)
-    image = decode.open_image(scan or data, max_pixels)
-    container = image.format or kind.upper()
-    facts = exif.read_facts(image)
-    if scan:
-        scan.start_decoding()
-    image = decode.load(image, facts.orientation)
-    if scan:
-        scan.check_decoded()
-    if kind != "tiff":
-        facts = exif.read_facts(image)  # again: a PNG's EXIF may follow its pixels
-    frame = decode.frame_of(image)
+        picture = heif.read(data, max_pixels)
+    elif kind == "raw":
+        picture = bayer.read(data, max_pixels)
+    else:
+        picture = plain.read(data, kind, max_pixels)
     return Photo(
         data=data,
-        frame=frame,
-        sensor=_sensor(facts, frame, kind),
-        digest=_pixel_digest(image)
-        if structure.jpeg is None
-        else jpegfile.image_digest(data, structure.jpeg),
-        container=container,
-        pages=structure.pages,
-        facts=facts,
-        own_mark=facts.own_mark or structure.own_mark,
+        frame=picture.frame,
+        sensor=_sensor(picture.facts, picture.frame, kind),
+        digest=picture.digest,
+        container=picture.container,
+        pages=picture.pages,
+        facts=picture.facts,
+        own_mark=picture.own_mark,
     )
 
 
@@ -160,11 +144,3 @@ def _sensor(facts: exif.ExifFacts, frame: Frame, kind: Kind) -> Sensor:
         depth_bits=8 * frame.itemsize,
         kind=kind,
     )
-
-
-def _pixel_digest(image: Image.Image) -> bytes:
-    digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height}".encode())
-    if image.mode in {"P", "PA"}:
-        digest.update(decode.palette_of(image).tobytes())
-    digest.update(image.tobytes())
-    return digest.digest()
