@@ -9,7 +9,8 @@ from PIL import Image
 import pictures
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.edge import reasons
-from hotpixeld.edge.photo import Photo, is_photo_name, read_photo
+from hotpixeld.edge.names import is_photo_name
+from hotpixeld.edge.photo import Photo, read_photo
 from hotpixeld.errors import PhotoError
 
 READABLE = [

@@ -4,23 +4,14 @@ The content decides what a photo is, never its name: a PNG called ``.jpg`` is re
 Names only tell which files are photos at all.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from hotpixeld.core.sensor import Kind, Sensor
 from hotpixeld.edge import bayer, containers, exif, heif, plain, reasons
 from hotpixeld.edge.decode import Frame
+from hotpixeld.edge.names import is_raw_name
 from hotpixeld.errors import PhotoError
-
-_PHOTO_NAME = re.compile(
-    r".\.(jpg|jpeg|jpe|jfif|mpo|png|tif|tiff|gif|webp|heic|heif|hif)", re.IGNORECASE | re.DOTALL
-)
-_RAW_NAME = re.compile(
-    r".\.(3fr|arw|cr2|cr3|crw|dcr|dng|erf|fff|iiq|k25|kdc|mef|mos|mrw|nef|nrw|orf|pef|raf|raw"
-    r"|rw2|rwl|sr2|srf|srw|x3f)",
-    re.IGNORECASE | re.DOTALL,
-)
 
 
 @dataclass(frozen=True)
@@ -80,20 +71,6 @@ class Photo:
         return self.facts.orientation
 
 
-def is_photo_name(name: str) -> bool:
-    """Return True for names of photos; other files (videos, sidecars) are passed over in silence.
-
-    HEIC and RAW names are photos also where the extras that read them are missing: the ledger
-    then says so.
-    """
-    return _ends_in(_PHOTO_NAME, name) or _ends_in(_RAW_NAME, name)
-
-
-def _ends_in(pattern: re.Pattern[str], name: str) -> bool:
-    stem, _, _ = name.rpartition(".")
-    return pattern.fullmatch(name, max(len(stem) - 1, 0)) is not None
-
-
 def read_photo(data: bytes, name: str, *, max_pixels: int) -> Photo:
     """Decode a photo and find out what camera it comes from.
 
@@ -113,7 +90,7 @@ def read_photo(data: bytes, name: str, *, max_pixels: int) -> Photo:
     """
     if not data:
         raise PhotoError(reasons.EMPTY)
-    kind = containers.identify(data, is_raw_name=_ends_in(_RAW_NAME, name))
+    kind = containers.identify(data, is_raw_name=is_raw_name(name))
     if kind == "heic":
         picture = heif.read(data, max_pixels)
     elif kind == "raw":
