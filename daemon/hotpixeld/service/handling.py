@@ -229,7 +229,9 @@ class Handling:
     def _known(self, path: Path, photo: Photo, identity: str) -> Outcome | None:
         """Return what the ledger says of this image data, if it has it, under any name."""
         same = self.ledger.at(path, photo.digest)
-        if same is not None:  # it was touched, or its metadata changed
+        if (
+            same is not None and same.statistics != "lost"
+        ):  # it was touched, or its metadata changed
             self.ledger.add_photo(
                 path,
                 photo.digest,
@@ -240,6 +242,8 @@ class Handling:
             return Outcome(same.statistics, same.copy, same.reason, same.copy_reason)
         counted = self.ledger.counted(photo.digest)
         statistics: StatisticsState
+        if counted is not None and counted.statistics == "lost":  # and found again
+            return self._count_after_all(counted, path, photo, identity)
         if counted is not None and not counted.path.exists():  # it was renamed
             self.ledger.move_photo(counted.id, path, identity)
             return Outcome(counted.statistics, counted.copy, counted.reason, counted.copy_reason)
@@ -259,6 +263,17 @@ class Handling:
             sensor_id=self.ledger.sensor_of(photo.sensor).id,
         )
         return Outcome(statistics, "none", reason)
+
+    def _count_after_all(self, row: PhotoRow, path: Path, photo: Photo, identity: str) -> Outcome:
+        """Fold a photo whose bytes were gone when they were needed, and are here again."""
+        assert row.sensor_id is not None
+        spool_digest = self.accumulation.spool(photo)
+        state = self.accumulation.initial_state(row.sensor_id)
+        with transaction(self.ledger.db):
+            self.ledger.move_photo(row.id, path, identity)
+            self.ledger.update_photo(row.id, statistics=state, reason="", spool_digest=spool_digest)
+        self.accumulation.admit(row.id, photo)
+        return Outcome(state, row.copy, "", row.copy_reason)
 
     def _record(
         self,
