@@ -1,4 +1,4 @@
-"""`make demo`: a fake camera with a stuck pixel drops photos into a folder while the daemon runs."""
+"""`make demo`: a fake camera with a stuck pixel drops photos while the daemon runs."""
 
 import io
 import sys

@@ -157,6 +157,7 @@ def watching(config: Config, ledger: Ledger) -> Iterator[Watcher]:
         settle_s=config.watch.settle_s,
         rescan_s=config.watch.rescan_s,
         ignore=config.watch.ignore,
+        not_empty=[root for root in config.import_folders if ledger.has_photos_below(root)],
     )
     watcher.start()
     try:

@@ -240,6 +240,9 @@ class Handling:
             return Outcome(same.statistics, same.copy, same.reason, same.copy_reason)
         counted = self.ledger.counted(photo.digest)
         statistics: StatisticsState
+        if counted is not None and not counted.path.exists():  # it was renamed
+            self.ledger.move_photo(counted.id, path, identity)
+            return Outcome(counted.statistics, counted.copy, counted.reason, counted.copy_reason)
         if counted is not None:
             statistics, reason = "duplicate", f"same image as {counted.path}"
         elif photo.own_mark or self.ledger.is_own_image(photo.digest):

@@ -43,6 +43,7 @@ class QuietWork:
         self._busy_s = self.clock_s()
         for sensor_id in self.state.accumulation.uncommitted(due=True):
             self.state.accumulation.commit(sensor_id)
+        self._replay()  # one for each that arrives, or a steady stream would put it off for ever
         if not self.state.accumulation.replays:
             self._rank_next(overdue=OVERDUE)
 
