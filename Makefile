@@ -8,12 +8,12 @@ BIN := $(VENV)/bin
 help: ## what one can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml setup.py daemon/hotpixeld/core/_kernel.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-$(VENV)/developed: pyproject.toml
+$(VENV)/developed: pyproject.toml setup.py daemon/hotpixeld/core/_kernel.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/installed
