@@ -29,8 +29,9 @@ _SUSPICIOUS_S = 30.0
 _TRUSTED_AGAIN = 10  # so many scans without a missed photo
 _SCAN_SHARE = 100  # polling may take one part in so many of the time
 _EVENTS_LATE_S = 5.0  # a file this new may still be told of
+_CALM_S = 1.0
 _NEW_FOLDER_S = 0.3  # so that a copied tree is listed once, not once per folder
-_DEGRADED = ("events-missed", "inotify-limit", "inotify-instances", "import-empty")
+_DEGRADED = ("events-missed", "inotify-limit", "inotify-gaps", "inotify-instances", "import-empty")
 
 logger = logging.getLogger(__name__)
 
@@ -211,6 +212,14 @@ class Folder:
         self._scan_at_s = min(self._scan_at_s, at_s)
         self._excused = True
 
+    def doubt_path(self, path: str, now_s: float) -> None:
+        """Scan soon, because an event told of ``path`` and nothing is there.
+
+        It may be gone; or it is elsewhere, because folders were renamed meanwhile.
+        """
+        if not Path(path).is_symlink():
+            self.scan_soon(now_s + max(_CALM_S, self._last_scan_took_s * _SCAN_SHARE))
+
     def new_folder(self, path: str, now_s: float) -> None:
         """List a folder that was made or moved in, and what is below it, in a moment."""
         self._new_folders[path] = now_s + _NEW_FOLDER_S
@@ -328,6 +337,8 @@ class Folder:
                 if path == top or path.startswith(top.rstrip("/") + "/"):
                     del self._new_folders[path]
             self._scan = Scan(self.path, self._names, top)
+            if not Path(top).is_dir():
+                self.doubt_path(top, now_s)
 
     def _finish(self, scan: Scan, now_s: float) -> None:
         self._scan = None

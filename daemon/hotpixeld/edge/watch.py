@@ -307,6 +307,7 @@ class Watcher:
         identity = identity_at(path)
         if identity is None:
             self._room.leave(path)
+            folder.doubt_path(path, now_s)
         else:
             self._consider(folder, FoundFile(path, identity), how, now_s)
 
