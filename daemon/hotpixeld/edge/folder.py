@@ -6,7 +6,6 @@ what events should have told makes scans more frequent.
 """
 
 import errno
-import logging
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -32,8 +31,6 @@ _EVENTS_LATE_S = 5.0  # a file this new may still be told of
 _CALM_S = 1.0
 _NEW_FOLDER_S = 0.3  # so that a copied tree is listed once, not once per folder
 _DEGRADED = ("events-missed", "inotify-limit", "inotify-gaps", "inotify-instances", "import-empty")
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -184,6 +181,10 @@ class Folder:
             return None
         return self.path.rstrip("/") + "/" + told[len(prefix) :]
 
+    def relative(self, path: str) -> str:
+        """Return the part of a path of this folder that is below it."""
+        return path[len(self.path.rstrip("/")) + 1 :]
+
     def remembers(self, found: FoundFile) -> bool:
         """Return True if this very content at this place has been dealt with or handed over."""
         mark = _mark(found)
@@ -247,7 +248,7 @@ class Folder:
             return
         fault = self._watching.fault(now_s)
         if fault is not None:
-            logger.warning("watching %s anew: %s", printable(self.path), fault)
+            self.problems.log("watching-anew", f"watching {printable(self.path)} anew: {fault}")
             self._watch_anew(now_s)
         elif self._watching.polled and self._scan is None:
             self._scan_at_s = min(self._scan_at_s, now_s + self._interval_s())
@@ -272,7 +273,7 @@ class Folder:
 
     def _arrived(self, identity: tuple[int, int], now_s: float) -> None:
         if self._identity is not None:
-            logger.warning("%s is another folder now", printable(self.path))
+            self.problems.log("other-folder", f"{printable(self.path)} is another folder now")
         self._identity = identity
         self._misses = 0
         self._state = "ok"
