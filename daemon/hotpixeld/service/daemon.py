@@ -21,6 +21,7 @@ from hotpixeld.edge.whole import NotYet
 from hotpixeld.errors import ConfigError
 from hotpixeld.service.live import LiveStatus
 from hotpixeld.service.quiet import QuietWork
+from hotpixeld.service.reporting import Reporting
 from hotpixeld.service.requests import take_requests
 from hotpixeld.service.state import State, open_state
 
@@ -59,7 +60,8 @@ class Daemon:
     def _serve(self, state: State) -> None:
         """Serve with the present settings until they change or the daemon stops."""
         with watching(self.config, state.ledger) as watcher:
-            work = QuietWork(state, time.monotonic)
+            reporting = Reporting(state, self.config_file.path, time.monotonic)
+            work = QuietWork(state, time.monotonic, reporting)
             live = LiveStatus(self.config, state, watcher)
             notify.ready()
             log.info("watching %s", ", ".join(map(str, self.config.import_folders)))
@@ -70,7 +72,9 @@ class Daemon:
                 busy = self._step(state, work, watcher, arrival, live)
                 if take_requests(state, watcher):
                     work.map_changed()
-                live.write(work)
+                _tell_report(live, reporting)
+                if live.write(work):
+                    reporting.want()
                 self._reload_if_changed(live)
             live.write_last()
 
@@ -163,6 +167,13 @@ def watching(config: Config, ledger: Ledger) -> Iterator[Watcher]:
         yield watcher
     finally:
         watcher.stop()
+
+
+def _tell_report(live: LiveStatus, reporting: Reporting) -> None:
+    if reporting.failure:
+        live.problem("report-failing", reporting.failure, "free space there, or mend `report`")
+    else:
+        live.solved("report-failing")
 
 
 def take(state: State, watcher: Watcher, path: Path) -> None:
