@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from hotpixeld.edge.ledger import PhotoRow
+from hotpixeld.service.reporting import Reporting
 from hotpixeld.service.state import State
 
 log = logging.getLogger(__name__)
@@ -24,10 +25,15 @@ class QuietWork:
     ----------
     clock_s
         A clock that only rises.
+    reporting
+        Keeps the report up to date; None: nobody does.
     """
 
-    def __init__(self, state: State, clock_s: Callable[[], float]) -> None:
+    def __init__(
+        self, state: State, clock_s: Callable[[], float], reporting: Reporting | None = None
+    ) -> None:
         self.state = state
+        self.reporting = reporting
         self.clock_s = clock_s
         self._busy_s = clock_s()
         self._retried_s = clock_s()
@@ -44,6 +50,8 @@ class QuietWork:
             The state's disk is full or fails; what is pending stays pending.
         """
         self._busy_s = self.clock_s()
+        if self.reporting is not None:
+            self.reporting.photo_came()
         for sensor_id in self.state.accumulation.uncommitted(due=True):
             self.state.accumulation.commit(sensor_id)
         self._replay()  # one for each that arrives, or a steady stream would put it off for ever
@@ -63,12 +71,15 @@ class QuietWork:
             or self._rank_next(overdue=1)
             or self._backlog()
             or self._retry_copies()
+            or self._report()
             or self._commit_after_quiet()
         )
 
     def map_changed(self) -> None:
-        """Look through the backlog again."""
+        """Look through the backlog again, and tell of it."""
         self._backlog_may_wait = True
+        if self.reporting is not None:
+            self.reporting.begin_anew()
 
     def _replay(self) -> bool:
         if not self.state.accumulation.replay_next():
@@ -134,6 +145,9 @@ class QuietWork:
             (self._retried_id,),
         ).fetchone()
         return self.state.ledger.photo(found[0]) if found else None
+
+    def _report(self) -> bool:
+        return self.reporting is not None and self.reporting.step()
 
     def _commit_after_quiet(self) -> bool:
         if self.clock_s() - self._busy_s < COMMIT_AFTER_QUIET_S:
