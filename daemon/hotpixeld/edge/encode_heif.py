@@ -61,4 +61,4 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
     notes = [f"HEIC: quality {quality}, as large"]
     if len(file) > 1 or image.info.get("thumbnails") or image.info.get("depth_images"):
         notes.append("further images, previews and depth are left out")
-    return EncodedCopy(copy, ".heic", "reencoded", "; ".join(notes))
+    return EncodedCopy(copy, "", "reencoded", "; ".join(notes))
