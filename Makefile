@@ -3,17 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check format lint types layers bench soak demo clean
+.PHONY: help run test check format lint types layers bench soak demo clean install uninstall
 
 help: ## what one can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml setup.py daemon/hotpixeld/core/_kernel.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-$(VENV)/developed: pyproject.toml
+$(VENV)/developed: pyproject.toml setup.py daemon/hotpixeld/core/_kernel.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/installed
@@ -40,13 +40,56 @@ layers: $(VENV)/developed
 	$(BIN)/lint-imports
 
 bench: $(VENV)/developed ## the figures of the README, each beside its rival
-	$(BIN)/python -m benchmarks
+	PYTHONPATH=tests $(BIN)/python -m benchmarks
 
 soak: $(VENV)/developed ## the long sweeps
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak --timeout 7200
 
 demo: $(VENV)/developed ## a fake camera with a stuck pixel, before and after
-	$(BIN)/python tests/demo.py
+	PYTHONPATH=tests $(BIN)/python tests/demo.py
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+# --- as a system service (root). DESTDIR= stages the files elsewhere and touches no system.
+# /usr/bin/python3: a virtual environment of a Python in somebody's home cannot be read by a service.
+SYSTEM_PYTHON ?= /usr/bin/python3
+OPT := $(DESTDIR)/opt/hotpixeld
+ETC := $(DESTDIR)/etc/hotpixeld
+LOCAL := $(DESTDIR)/usr/local
+UNITS := $(DESTDIR)/etc/systemd/system
+LIVE := test -z "$(DESTDIR)" && test -d /run/systemd/system
+
+install: ## as a system service: /opt/hotpixeld, config in /etc/hotpixeld (never overwritten), systemd unit
+	$(SYSTEM_PYTHON) -m venv $(OPT)/venv
+	$(OPT)/venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade .
+	sed -i '1s|^#!.*|#!/opt/hotpixeld/venv/bin/python|' $(OPT)/venv/bin/hotpixeld
+	install -d $(LOCAL)/bin $(UNITS)/hotpixeld.service.d
+	ln -sfn /opt/hotpixeld/venv/bin/hotpixeld $(LOCAL)/bin/hotpixeld
+	install -D -m 644 systemd/hotpixeld.service $(UNITS)/hotpixeld.service
+	install -D -m 644 systemd/hotpixeld.sysusers $(LOCAL)/lib/sysusers.d/hotpixeld.conf
+	install -D -m 644 systemd/hotpixeld.tmpfiles $(LOCAL)/lib/tmpfiles.d/hotpixeld.conf
+	install -D -m 644 config.schema.json $(ETC)/config.schema.json
+	test -e $(ETC)/hotpixeld.yaml || sed -E \
+	  -e 's|^import: [^ ]+|import: /srv/photos/import|' \
+	  -e 's|^output: [^ ]+|output: /srv/photos/repaired|' \
+	  -e 's|^state: [^ ]+|state: /var/lib/hotpixeld|' \
+	  config.example.yaml > $(ETC)/hotpixeld.yaml
+	chmod 644 $(ETC)/hotpixeld.yaml
+	test -n "$(DESTDIR)" || systemd-sysusers /usr/local/lib/sysusers.d/hotpixeld.conf
+	test -n "$(DESTDIR)" || systemd-tmpfiles --create /usr/local/lib/tmpfiles.d/hotpixeld.conf
+	test -n "$(DESTDIR)" || $(OPT)/venv/bin/python -m hotpixeld systemd-dropin -c $(ETC)/hotpixeld.yaml \
+	  > $(UNITS)/hotpixeld.service.d/folders.conf.new
+	test -n "$(DESTDIR)" || mv $(UNITS)/hotpixeld.service.d/folders.conf.new $(UNITS)/hotpixeld.service.d/folders.conf
+	if $(LIVE); then systemctl daemon-reload && systemctl try-restart hotpixeld; fi
+	@echo 'Installed. Start it now and at each boot: systemctl enable --now hotpixeld'
+	@echo 'Who may drop and read photos: adduser NAME photos. Config: /etc/hotpixeld/hotpixeld.yaml'
+
+uninstall: ## take the service away; config, state and copies stay
+	if $(LIVE); then systemctl disable --now hotpixeld; fi
+	rm -rf $(OPT)/venv $(UNITS)/hotpixeld.service.d/folders.conf
+	rm -f $(UNITS)/hotpixeld.service $(LOCAL)/bin/hotpixeld
+	rm -f $(LOCAL)/lib/sysusers.d/hotpixeld.conf $(LOCAL)/lib/tmpfiles.d/hotpixeld.conf
+	rmdir --ignore-fail-on-non-empty $(OPT) $(UNITS)/hotpixeld.service.d 2>/dev/null || true
+	if $(LIVE); then systemctl daemon-reload; fi
+	@echo 'Left as they are: /etc/hotpixeld, /var/lib/hotpixeld, the copies, the user hotpixeld'

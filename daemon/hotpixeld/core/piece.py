@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.fill import Expectation, channel_covariance, expectation
-from hotpixeld.core.spots import Box, Spot
+from hotpixeld.core.spoiled import Box, Spot
 from hotpixeld.core.visible import Strength, strength
 
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from hotpixeld.core.defects import FootprintPixel
 from hotpixeld.core.patch import Patch
 from hotpixeld.core.piece import Frame, Spots, cut
-from hotpixeld.core.spots import Footprint, spots_of
+from hotpixeld.core.spoiled import Footprint, spots_of
 
 When = Literal["visible", "always"]
 

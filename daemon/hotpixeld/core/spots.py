@@ -1,158 +1,226 @@
-"""Where defects may have spoiled a frame: footprints merged, with the pixels round them."""
+"""From single subpixels that stand out to spots: peak, footprint per channel, kind, strength."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from hotpixeld.core.defects import FootprintPixel
-from hotpixeld.core.fill import falloff
+from hotpixeld.core.defects import DefectKind, FootprintPixel
+from hotpixeld.core.evidence import Suspects
+from hotpixeld.core.fields import Sums
 
-Footprint = Sequence[FootprintPixel]
-
-_REACH_PX = 3  # a strong pixel may spoil the 7x7 round it
-_STRONG = 0.5  # of the greatest excess
-
-
-@dataclass(frozen=True)
-class Box:
-    """Rows ``top <= row < bottom`` and columns ``left <= column < right``."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    def widened(self, margin_px: int, shape: tuple[int, ...]) -> "Box":
-        """Return the box with a margin, within a frame of ``shape``."""
-        return Box(
-            max(0, self.top - margin_px),
-            max(0, self.left - margin_px),
-            min(shape[0], self.bottom + margin_px),
-            min(shape[1], self.right + margin_px),
-        )
-
-    def within(
-        self, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.bool_]:
-        """Tell which places lie in the box."""
-        down = (rows >= self.top) & (rows < self.bottom)
-        inside: npt.NDArray[np.bool_] = down & (columns >= self.left) & (columns < self.right)
-        return inside
-
-    def of(self, frame: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        """Return the frame's part."""
-        return frame[self.top : self.bottom, self.left : self.right]
-
-    def pieces(self, most_px: int) -> Iterator["Box"]:
-        """Cut the box into even pieces of at most ``most_px`` rows and columns."""
-        down = -(-(self.bottom - self.top) // most_px)
-        across = -(-(self.right - self.left) // most_px)
-        rows = np.linspace(self.top, self.bottom, down + 1).astype(int).tolist()
-        columns = np.linspace(self.left, self.right, across + 1).astype(int).tolist()
-        for top, bottom in pairwise(rows):
-            for left, right in pairwise(columns):
-                yield Box(top, left, bottom, right)
+TOUCHING_PX = 2  # suspects this near belong to one spot
+_RING_PX = (5, 7)  # where a spot's surroundings are looked at
+_REACH_PX = 3  # a spot reaches this far beyond its own suspects
+_SHARE_OF_PEAK = 0.12  # less than this of the peak is ringing that nobody sees
+_STUCK_RATIO = 0.4  # a stuck pixel varies less than this share of its surroundings' variance
 
 
 @dataclass(frozen=True)
 class Spot:
-    """One or more footprints that share pixels, and what lies within their reach.
+    """One spot with what was measured at it, before it is judged.
 
     Attributes
     ----------
-    rows, columns : (n,) intp
-        Every pixel that may be spoiled.
-    profile_dn : (n, channels) float64
-        Its learned excess; 0 where none was learned, and in channels that are not spoiled.
-    usual : (n, channels) float64
-        How far a defect at the strong pixels usually reaches there, 0 to 1; 0 in channels that the
-        spot does not spoil.
-    predicted : float
-        Strength to be expected in this photo, as a factor on the profile.
+    row, column : int
+        The peak: where the running mean stands off most.
+    score : float
+        -log10 of the expected number of good subpixels like its surest one.
+    by_calm : bool
+        True where that one shows by varying too little, not by standing off to one side.
+    kind : str
+        ``stuck``, ``hot`` or ``dead``.
+    mean_dn, variance_dn2, excess_dn : tuple of float
+        At the peak, per channel.
+    footprint : tuple of FootprintPixel
+        Every pixel that it spoils.
+    half_area_px : int
+        Pixels that stand off at least half as much as the peak.
+    strength_dn : float
+        How far it stands off its surroundings: in the mean, or from photo to photo if it is stuck.
     """
 
-    rows: npt.NDArray[np.intp]
-    columns: npt.NDArray[np.intp]
-    profile_dn: npt.NDArray[np.float64]
-    usual: npt.NDArray[np.float64]
-    predicted: float
+    row: int
+    column: int
+    score: float
+    by_calm: bool
+    kind: DefectKind
+    mean_dn: tuple[float, ...]
+    variance_dn2: tuple[float, ...]
+    excess_dn: tuple[float, ...]
+    footprint: tuple[FootprintPixel, ...]
+    half_area_px: int
+    strength_dn: float
 
     @property
-    def doubtful(self) -> npt.NDArray[np.bool_]:
-        """Tell which subpixels (n, channels) may be spoiled."""
-        mask: npt.NDArray[np.bool_] = (self.profile_dn != 0) | (self.usual > 0)
-        return mask
+    def channels(self) -> tuple[int, ...]:
+        """The channels that it spoils."""
+        spoiled = np.array([pixel.spoiled for pixel in self.footprint]).any(axis=0)
+        return tuple(int(channel) for channel in np.flatnonzero(spoiled))
 
-    @property
-    def box(self) -> Box:
-        """The smallest box that holds the spot."""
-        return Box(
-            int(self.rows.min()),
-            int(self.columns.min()),
-            int(self.rows.max()) + 1,
-            int(self.columns.max()) + 1,
+
+def grouped(suspects: Suspects, scores: npt.NDArray[np.float64]) -> list[npt.NDArray[np.intp]]:
+    """Return the suspects' numbers in groups of those that touch, the surest first."""
+    order = np.argsort(-scores, kind="stable")
+    cells: dict[tuple[int, int], list[int]] = {}
+    places = list(zip(suspects.rows.tolist(), suspects.columns.tolist(), strict=True))
+    for number, (row, column) in enumerate(places):
+        cells.setdefault((row, column), []).append(number)
+    groups = []
+    steps = range(-TOUCHING_PX, TOUCHING_PX + 1)
+    for first in order.tolist():
+        if places[first] not in cells:
+            continue
+        group, ahead = cells.pop(places[first]), [places[first]]
+        while ahead:
+            row, column = ahead.pop()
+            for near in ((row + r, column + c) for r in steps for c in steps):
+                if near in cells:
+                    group += cells.pop(near)
+                    ahead.append(near)
+        groups.append(np.array(group, np.intp))
+    return groups
+
+
+def measured(sums: Sums, suspects: Suspects, surest: int, *, score: float, by_calm: bool) -> Spot:
+    """Measure the one spot that these suspects make; ``score`` is that of the ``surest``."""
+    top, bottom = _span(suspects.rows, sums.shape[0])
+    left, right = _span(suspects.columns, sums.shape[1])
+    window = (slice(top, bottom), slice(left, right), slice(None))
+    mean, variance = sums.mean(window), sums.variance(window)
+    rows, columns = suspects.rows - top, suspects.columns - left
+    core = np.zeros(mean.shape[:2], bool)
+    core[rows, columns] = True
+    around = ~_grown(core, _RING_PX[0] - 1)
+    if around.sum() < 8:
+        around = ~core
+    excess, noise = _over_its_surroundings(mean, around)
+    if by_calm:
+        row, column, channel = rows[surest], columns[surest], suspects.channels[surest]
+        sign = 1.0 if excess[row, column, channel] >= 0 else -1.0
+    else:
+        sign = float(np.sign(suspects.levels[surest]))
+        standing = np.where(_grown(core, 1)[..., None], sign * excess, -np.inf)
+        row, column, channel = np.unravel_index(int(np.argmax(standing)), standing.shape)
+    peak_dn = float(excess[row, column, channel])
+    limit = np.maximum(3 * noise, max(1.0, _SHARE_OF_PEAK * abs(peak_dn)))
+    spoiled = (np.abs(excess) >= limit) & _grown(core, _REACH_PX)[..., None]
+    spoiled[rows, columns, suspects.channels] = True
+    any_channel: npt.NDArray[np.bool_] = np.any(spoiled, axis=2)
+    spoiled &= _connected(any_channel, core)[..., None]
+    beside = float(np.median(variance[around], axis=0)[channel])
+    own = float(variance[row, column, channel])
+    quiet = own < _STUCK_RATIO * beside
+    strength_dn = max(abs(peak_dn), (max(beside - own, 0) + peak_dn**2) ** 0.5 if by_calm else 0)
+    always_darker = sign < 0 and abs(peak_dn) > 0.6 * strength_dn
+    kind: DefectKind = "dead" if always_darker else "stuck" if quiet else "hot"
+    half = (sign * excess[..., channel] >= 0.5 * abs(peak_dn)) & _grown(core, _REACH_PX)
+    return Spot(
+        row=int(row) + top,
+        column=int(column) + left,
+        score=score,
+        by_calm=by_calm,
+        kind=kind,
+        mean_dn=_numbers(mean[row, column]),
+        variance_dn2=_numbers(variance[row, column]),
+        excess_dn=_numbers(excess[row, column]),
+        footprint=_footprint(spoiled, excess, top, left),
+        half_area_px=int(half.sum()),
+        strength_dn=strength_dn,
+    )
+
+
+def _over_its_surroundings(
+    mean: npt.NDArray[np.float64], around: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return what stands over the plane through the pixels ``around``, and their spread about it.
+
+    The plane is fitted twice, the second time without what is far off the first.
+    """
+    rows, columns = np.indices(around.shape)
+    basis = np.stack([np.ones(around.shape), rows, columns], axis=2)
+    excess, noise = np.empty_like(mean), np.empty(mean.shape[2])
+    for channel in range(mean.shape[2]):
+        chosen = around
+        for _ in range(2):
+            plane = np.linalg.lstsq(basis[chosen], mean[chosen][:, channel], rcond=None)[0]
+            off = mean[..., channel] - basis @ plane
+            spread = 1.4826 * float(np.median(np.abs(off[around])))
+            chosen = around & (np.abs(off) <= 2.5 * spread + 0.5)
+        excess[..., channel], noise[channel] = off, spread
+    return excess, noise
+
+
+def _footprint(
+    spoiled: npt.NDArray[np.bool_], excess: npt.NDArray[np.float64], top: int, left: int
+) -> tuple[FootprintPixel, ...]:
+    return tuple(
+        FootprintPixel(
+            int(row) + top,
+            int(column) + left,
+            _numbers(excess[row, column]),
+            tuple(bool(channel) for channel in spoiled[row, column]),
         )
+        for row, column in zip(*np.nonzero(spoiled.any(axis=2)), strict=True)
+    )
 
 
-def spots_of(
-    footprints: Sequence[Footprint], predicted: Sequence[float], shape: tuple[int, ...]
-) -> list[Spot]:
-    """Merge footprints that share pixels and add what lies within their reach.
+def _numbers(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(round(float(value), 4) for value in values)
 
-    Pixels beyond the frame are passed over, and so are footprints without any.
+
+def _span(positions: npt.NDArray[np.intp], length: int) -> tuple[int, int]:
+    reach = _RING_PX[1]
+    return max(0, int(positions.min()) - reach), min(length, int(positions.max()) + reach + 1)
+
+
+def _grown(mask: npt.NDArray[np.bool_], by: int) -> npt.NDArray[np.bool_]:
+    """Return ``mask`` with every pixel within ``by`` of it (a square)."""
+    for axis in (0, 1):
+        wide = mask.copy()
+        for step in range(1, by + 1):
+            wide |= _moved(mask, step, axis) | _moved(mask, -step, axis)
+        mask = wide
+    return mask
+
+
+def _moved(mask: npt.NDArray[np.bool_], step: int, axis: int) -> npt.NDArray[np.bool_]:
+    moved = np.zeros_like(mask)
+    here = slice(step, None) if step > 0 else slice(None, step)
+    there = slice(None, -step) if step > 0 else slice(-step, None)
+    if axis == 0:
+        moved[here] = mask[there]
+    else:
+        moved[:, here] = mask[:, there]
+    return moved
+
+
+def _connected(mask: npt.NDArray[np.bool_], start: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return what of ``mask`` hangs together with ``start``."""
+    reached = start
+    while True:
+        further = (_grown(reached, 1) & mask) | start
+        if np.array_equal(further, reached):
+            return reached
+        reached = further
+
+
+def without_ghosts(spots: Sequence[Spot]) -> list[Spot]:
+    """Return the spots that are not a much stronger one's JPEG ghosts.
+
+    A defect spreads over the blocks that hold it (16 x 16 with subsampled chroma); what stands
+    there at less than a third of its strength is its own echo.
     """
-    merged: list[tuple[dict[tuple[int, int], FootprintPixel], float]] = []
-    for footprint, own_strength in zip(footprints, predicted, strict=True):
-        pixels = {(p.row, p.column): p for p in footprint if _inside(p, shape)}
-        strength = own_strength
-        apart = []
-        for others, other_strength in merged:
-            if others.keys().isdisjoint(pixels):
-                apart.append((others, other_strength))
-                continue
-            strength = max(strength, other_strength)
-            for place, pixel in others.items():
-                pixels[place] = _both(pixels[place], pixel) if place in pixels else pixel
-        merged = [*apart, (pixels, strength)] if pixels else apart
-    return [_spot(list(pixels.values()), strength, shape) for pixels, strength in merged]
-
-
-def _inside(pixel: FootprintPixel, shape: tuple[int, ...]) -> bool:
-    return 0 <= pixel.row < shape[0] and 0 <= pixel.column < shape[1]
-
-
-def _both(one: FootprintPixel, other: FootprintPixel) -> FootprintPixel:
-    excess = tuple(max(a, b, key=abs) for a, b in zip(one.excess_dn, other.excess_dn, strict=True))
-    spoiled = tuple(a or b for a, b in zip(one.spoiled, other.spoiled, strict=True))
-    return FootprintPixel(one.row, one.column, excess, spoiled)
-
-
-def _spot(pixels: list[FootprintPixel], predicted: float, shape: tuple[int, ...]) -> Spot:
-    places = np.array([(p.row, p.column) for p in pixels], np.intp)
-    spoiled = np.array([p.spoiled for p in pixels], bool)
-    excess = np.array([p.excess_dn for p in pixels], np.float64) * spoiled
-    excess[spoiled & (excess == 0)] = 1e-6  # spoiled, though the mean stands off nothing
-    greatest = np.abs(excess).max(axis=1)
-    strong = places[greatest >= _STRONG * greatest.max()]
-    near = _reached(strong, shape)
-    rows, columns = np.array(sorted({*map(tuple, places.tolist()), *near}), np.intp).T
-    profile = np.zeros((len(rows), shape[2]))
-    index = {(int(r), int(c)): i for i, (r, c) in enumerate(zip(rows, columns, strict=True))}
-    profile[[index[int(r), int(c)] for r, c in places]] = excess
-    apart = np.hypot(rows[:, None] - strong[:, 0], columns[:, None] - strong[:, 1]).min(axis=1)
-    usual = falloff(apart)[:, None] * spoiled.any(axis=0)
-    return Spot(rows, columns, profile, usual, predicted)
-
-
-def _reached(strong: npt.NDArray[np.intp], shape: tuple[int, ...]) -> Iterable[tuple[int, int]]:
-    reach = range(-_REACH_PX, _REACH_PX + 1)
-    return {
-        (row + down, column + right)
-        for row, column in strong.tolist()
-        for down in reach
-        for right in reach
-        if 0 <= row + down < shape[0] and 0 <= column + right < shape[1]
-    }
+    kept: list[Spot] = []
+    by_block: dict[tuple[int, int], list[Spot]] = {}
+    for spot in sorted(spots, key=lambda spot: -spot.strength_dn):
+        block = (spot.row // 16, spot.column // 16)
+        if any(spot.strength_dn < 0.3 * other.strength_dn for other in by_block.get(block, ())):
+            continue
+        kept.append(spot)
+        for pixel in spot.footprint:
+            held = by_block.setdefault((pixel.row // 16, pixel.column // 16), [])
+            if spot not in held[-1:]:
+                held.append(spot)
+    return kept

@@ -1,0 +1,42 @@
+"""The command line: parse, hand on, and turn errors into one line and an exit code."""
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Sequence
+
+from hotpixeld.cli.parser import build_parser
+from hotpixeld.errors import HotpixeldError
+
+# Commands load only what they need: `status` must not wait for numpy.
+_ROOMS = {
+    "run": "daemon",
+    "scan": "daemon",
+    "status": "status",
+    "pixels": "pixels",
+    "sensors": "ledger",
+    "photos": "ledger",
+    "find": "find",
+    "correct": "correct",
+    "report": "report",
+    "check-config": "settings",
+    "config-schema": "settings",
+    "systemd-dropin": "settings",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = build_parser().parse_args(arguments)
+    room = importlib.import_module(f"hotpixeld.cli.{_ROOMS[options.command]}")
+    try:
+        code: int = room.execute(options)
+        sys.stdout.flush()
+    except HotpixeldError as error:
+        sys.stderr.write(f"hotpixeld: {error}\n".encode("utf-8", "backslashreplace").decode())
+        return error.exit_code
+    except BrokenPipeError:  # the reader, such as `head`, has enough
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        return 0
+    return code

@@ -1,0 +1,40 @@
+"""`check-config`, `config-schema` and `systemd-dropin`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from hotpixeld.cli.terminal import print_json, say
+from hotpixeld.config import find_config, json_schema, load_config
+from hotpixeld.edge.systemd_dropin import drop_in
+from hotpixeld.errors import HotpixeldError
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run the chosen command."""
+    if options.command == "config-schema":
+        print_json(json_schema())
+        return 0
+    if options.command == "systemd-dropin":
+        return _print_drop_in(find_config(options.config, os.environ))
+    path = find_config(options.file, os.environ)
+    load_config(path)
+    say(f"{path}: good")
+    return 0
+
+
+def _print_drop_in(path: Path) -> int:
+    config = load_config(path)
+    try:
+        text = drop_in(
+            imports=config.import_folders,
+            output=config.output,
+            state=config.state,
+            report=config.report_path,
+            config=path.absolute(),
+        )
+    except ValueError as error:
+        raise HotpixeldError(str(error)) from error
+    sys.stdout.write(text)
+    return 0

@@ -1,0 +1,245 @@
+"""The daemon: arriving photos first, quiet work between them, and the signals."""
+
+import contextlib
+import errno
+import logging
+import os
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from hotpixeld.config import Config, ConfigFile, differs_in, load_config
+from hotpixeld.config.reload import RESTART_KEYS
+from hotpixeld.edge import notify
+from hotpixeld.edge.found import Identity, identity_at
+from hotpixeld.edge.ledger import Ledger
+from hotpixeld.edge.watch import Watcher
+from hotpixeld.edge.whole import NotYet
+from hotpixeld.errors import ConfigError
+from hotpixeld.service.live import LiveStatus
+from hotpixeld.service.quiet import QuietWork
+from hotpixeld.service.reporting import Reporting
+from hotpixeld.service.requests import take_requests
+from hotpixeld.service.state import State, open_state
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 1.0
+# While the state's disk is full or fails, one try in so many seconds at the rarest.
+LONGEST_PAUSE_S = 10.0
+# Why a settled file is refused at once; of any other reason it is only not whole yet.
+REFUSED = ("empty", "hole", "unreadable", "too-large", "read-error")
+
+
+class StoppedError(Exception):
+    """A long step was broken off, because the daemon is to stop; nothing is half done."""
+
+
+class Daemon:
+    """One run of the daemon on one config file."""
+
+    def __init__(self, config_path: Path) -> None:
+        self.config_file = ConfigFile(config_path)
+        self.config = load_config(config_path)
+        self.stopping = False
+        self.reload_asked = False
+        self.restart = False
+        self.arrival: Path | None = None
+        self.busy = True
+        self.pause_s = 0.0
+
+    def run(self) -> None:
+        """Serve until a signal ends it.
+
+        Raises
+        ------
+        LockedError, StateError
+            The state is held by another process, or is not usable.
+        """
+        self._take_signals()
+        with contextlib.suppress(StoppedError):
+            while not self.stopping:
+                self.restart = False
+                with open_state(self.config, on_progress=self._progress) as state:
+                    self._serve(state)
+        notify.stopping()
+
+    def _progress(self) -> None:
+        """Show life within a long step, or break it off."""
+        notify.alive()
+        if self.stopping:
+            raise StoppedError
+
+    def _serve(self, state: State) -> None:
+        """Serve with the present settings until they change or the daemon stops."""
+        with watching(self.config, state.ledger) as watcher:
+            reporting = Reporting(state, self.config_file.path, time.monotonic)
+            work = QuietWork(state, time.monotonic, reporting)
+            live = LiveStatus(self.config, state, watcher)
+            notify.ready()
+            log.info("watching %s", ", ".join(map(str, self.config.import_folders)))
+            try:
+                while not (self.stopping or self.restart):
+                    notify.alive()
+                    self._step(state, work, watcher, live)
+                    _tell_report(live, reporting)
+                    if live.write(work):
+                        reporting.want()
+                    self._reload_if_changed(live)
+            finally:
+                live.write_last()
+
+    def _step(self, state: State, work: QuietWork, watcher: Watcher, live: LiveStatus) -> None:
+        """Take the photo that arrived, else do a step of quiet work, and what was asked for.
+
+        A photo that came while the state could not be written stays at hand and is tried again.
+        """
+        if self.pause_s:
+            self._wait(self.pause_s)
+        try:
+            if self.arrival is None:
+                self.arrival = watcher.next_photo(0 if self.busy else PAUSE_S)
+            if self.arrival is None:
+                self.busy = work.step()
+            else:
+                take(state, watcher, self.arrival)
+                self.arrival = None
+                work.after_photo()
+                self.busy = True
+            if take_requests(state, watcher):
+                work.map_changed()
+        except (OSError, sqlite3.OperationalError) as error:
+            self._put_off(error, watcher, live)
+        else:
+            self.pause_s = 0.0
+            live.solved("state-failing")
+        if state.copies.failing:
+            live.problem(
+                "output-failing",
+                f"copies wait: {state.copies.failing}",
+                "they are written by themselves once that is over; photos are counted meanwhile",
+            )
+        else:
+            live.solved("output-failing")
+
+    def _put_off(self, error: Exception, watcher: Watcher, live: LiveStatus) -> None:
+        self.busy = False
+        self.pause_s = min(max(PAUSE_S, 2 * self.pause_s), LONGEST_PAUSE_S)
+        live.problem(
+            "state-failing",
+            f"the state cannot be written: {error}",
+            f"free space on {self.config.state}; nothing is lost, it goes on by itself",
+        )
+        if self.arrival and isinstance(error, OSError) and error.errno == errno.EFBIG:
+            watcher.retry_later(self.arrival)  # the limit is on this file, not on the disk
+            self.arrival = None
+
+    def _wait(self, seconds: float) -> None:
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s and not self.stopping:
+            notify.alive()
+            time.sleep(min(PAUSE_S, max(0.0, end_s - time.monotonic())) / 4)
+
+    # --- signals and reload
+
+    def _take_signals(self) -> None:
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGHUP, self._stop if _has_terminal() else self._reload)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        if self.stopping:
+            os._exit(128 + number)
+        self.stopping = True
+        log.info("%s: stopping", signal.Signals(number).name)
+
+    def _reload(self, _number: int, _frame: FrameType | None) -> None:
+        self.reload_asked = True
+
+    def _reload_if_changed(self, live: LiveStatus) -> None:
+        if not (self.config_file.changed(time.monotonic()) or self.reload_asked):
+            return
+        self.reload_asked = False
+        notify.reloading()
+        try:
+            new = load_config(self.config_file.path)
+        except (ConfigError, OSError) as error:
+            live.problem(
+                "config-bad",
+                f"the config file is bad, the earlier settings stay: {error}",
+                f"mend {self.config_file.path}",
+            )
+            notify.ready()
+            return
+        live.solved("config-bad")
+        changed = differs_in(self.config, new)
+        if any(key in RESTART_KEYS for key in changed):
+            live.problem(
+                "restart-needed",
+                "`state` has changed in the config file",
+                "restart the daemon to use the other state folder",
+            )
+            new = new.model_copy(update={"state": self.config.state})
+        if changed:
+            log.info("config reloaded: %s", ", ".join(changed))
+        self.config = new
+        self.restart = bool(changed)
+        notify.ready()
+
+
+@contextlib.contextmanager
+def watching(config: Config, ledger: Ledger) -> Iterator[Watcher]:
+    """Watch the import folders for the length of the block."""
+    watcher = Watcher(
+        config.import_folders,
+        known=lambda path, identity: ledger.is_known(path, stored(identity)),
+        mode=config.watch.mode,
+        settle_s=config.watch.settle_s,
+        rescan_s=config.watch.rescan_s,
+        ignore=config.watch.ignore,
+        not_empty=[root for root in config.import_folders if ledger.has_photos_below(root)],
+    )
+    watcher.start()
+    try:
+        yield watcher
+    finally:
+        watcher.stop()
+
+
+def _tell_report(live: LiveStatus, reporting: Reporting) -> None:
+    if reporting.failure:
+        live.problem("report-failing", reporting.failure, "free space there, or mend `report`")
+    else:
+        live.solved("report-failing")
+
+
+def take(state: State, watcher: Watcher, path: Path) -> None:
+    """Read one settled photo and handle it; what is not whole yet is offered again.
+
+    Raises
+    ------
+    OSError, sqlite3.OperationalError
+        The state's disk is full or fails; nothing is recorded of the photo.
+    """
+    identity = identity_at(path)
+    found = watcher.read(path)
+    if not isinstance(found, NotYet):
+        outcome = state.handling.handle(path, found.data, stored(found.identity))
+        log.info("%s: statistics %s, copy %s", path, outcome.statistics, outcome.copy)
+    elif found.reason in REFUSED and identity is not None:
+        state.handling.refuse_unread(path, stored(identity), found)
+    elif found.reason != "gone":
+        watcher.retry_later(path)
+
+
+def stored(identity: Identity) -> str:
+    """Return a file's identity as the ledger keeps it: without the device, which a mount renews."""
+    return "-".join(str(part) for part in identity[1:])
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()

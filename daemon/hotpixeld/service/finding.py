@@ -1,0 +1,155 @@
+"""`find`: rank the pixels of some photos at once, without config or state."""
+
+import glob
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from hotpixeld.core.moments import Moments
+from hotpixeld.core.rank import Ranking, rank
+from hotpixeld.core.sensor import Sensor
+from hotpixeld.core.similarity import find_similar, signature
+from hotpixeld.edge.names import is_photo_name
+from hotpixeld.edge.photo import Photo, read_photo
+from hotpixeld.errors import PhotoError
+from hotpixeld.service.accumulation import BATCH_PHOTOS, PHOTOS_BEFORE_MOMENTS
+
+log = logging.getLogger(__name__)
+
+DEFAULT_MAX_PIXELS = 400_000_000
+DEFAULT_FALSE_ALARMS = 0.01
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A photo that does not count, and the reason."""
+
+    path: Path
+    reason: str
+
+
+@dataclass
+class SensorFinding:
+    """One camera's photos among those given.
+
+    Attributes
+    ----------
+    ranking : Ranking or None
+        None where too few photos came to have moments at all.
+    """
+
+    sensor: Sensor
+    photos: int = 0
+    ranking: Ranking | None = None
+    moments: Moments | None = None
+    batch: list[Photo] = field(default_factory=list)
+    signatures: list[bytes] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What `find` found: each camera, best provided first, what was skipped, and the time."""
+
+    sensors: list[SensorFinding]
+    skipped: list[Skipped]
+    seconds: float
+
+
+def find(arguments: Sequence[str], *, jobs: int = 1) -> Finding:
+    """Fold all photos that ``arguments`` name and rank each camera's pixels.
+
+    Parameters
+    ----------
+    arguments
+        Files, folders (searched with their subfolders) or globs.
+    jobs
+        How many photos are decoded at once.
+    """
+    start_s = time.monotonic()
+    findings: dict[Sensor, SensorFinding] = {}
+    skipped: list[Skipped] = []
+    seen: dict[bytes, Path] = {}
+    for path, photo in _decoded(named_photos(arguments), jobs):
+        if isinstance(photo, PhotoError):
+            skipped.append(Skipped(path, str(photo)))
+        elif photo.digest in seen:
+            skipped.append(Skipped(path, f"duplicate: same image as {seen[photo.digest]}"))
+        else:
+            seen[photo.digest] = path
+            finding = findings.setdefault(photo.sensor, SensorFinding(photo.sensor))
+            if not _take(finding, photo):
+                skipped.append(Skipped(path, "similar: one more of a scene that counts already"))
+    for finding in findings.values():
+        _fold(finding)
+        if finding.moments is not None:
+            finding.ranking = rank(
+                [finding.moments],
+                false_alarms=DEFAULT_FALSE_ALARMS,
+            )
+            finding.moments = None
+    ordered = sorted(findings.values(), key=lambda f: (-f.photos, f.sensor.key))
+    return Finding(ordered, skipped, time.monotonic() - start_s)
+
+
+def named_photos(arguments: Sequence[str]) -> Iterator[Path]:
+    """Yield the files that the arguments name: themselves, in folders, or by glob; each once."""
+    given: set[Path] = set()
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_dir():
+            paths = sorted(p for p in path.rglob("*") if p.is_file() and is_photo_name(p.name))
+        elif path.exists() or not glob.has_magic(argument):
+            paths = [path]
+        else:
+            paths = sorted(map(Path, glob.glob(argument, recursive=True)))  # noqa: PTH207 (an absolute glob)
+        for found in paths:
+            if found not in given:
+                given.add(found)
+                yield found
+
+
+def _decoded(paths: Iterator[Path], jobs: int) -> Iterator[tuple[Path, Photo | PhotoError]]:
+    """Yield the photos in order, decoding some ahead."""
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        ahead = [(path, pool.submit(_read, path)) for path in islice(paths, jobs)]
+        while ahead:
+            path, future = ahead.pop(0)
+            ahead.extend((more, pool.submit(_read, more)) for more in islice(paths, 1))
+            yield path, future.result()
+
+
+def _read(path: Path) -> Photo | PhotoError:
+    try:
+        return read_photo(path.read_bytes(), path.name, max_pixels=DEFAULT_MAX_PIXELS)
+    except OSError as error:
+        return PhotoError("unreadable", error.strerror or str(error))
+    except PhotoError as error:
+        return error
+
+
+def _take(finding: SensorFinding, photo: Photo) -> bool:
+    own = signature(photo.frame)
+    if find_similar(own, finding.signatures) is not None:
+        return False
+    finding.signatures.append(own)
+    finding.photos += 1
+    finding.batch.append(photo)
+    ripe = finding.moments is not None or finding.photos >= PHOTOS_BEFORE_MOMENTS
+    if ripe and len(finding.batch) >= BATCH_PHOTOS:
+        _fold(finding)
+    return True
+
+
+def _fold(finding: SensorFinding) -> None:
+    if finding.moments is None:
+        if finding.photos < PHOTOS_BEFORE_MOMENTS:
+            return
+        frame = finding.batch[0].frame
+        height, width, channels = frame.shape
+        finding.moments = Moments.empty((height, width, channels), 8 * frame.itemsize)
+    finding.moments.fold([photo.frame for photo in finding.batch])
+    finding.batch.clear()

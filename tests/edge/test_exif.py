@@ -1,0 +1,56 @@
+import pytest
+from PIL import Image
+
+import pictures
+from hotpixeld.edge.photo import Photo, read_photo
+
+
+def read(data: bytes) -> Photo:
+    return read_photo(data, "photo.jpg", max_pixels=pictures.MAX_PIXELS)
+
+
+def with_exif(exif: Image.Exif | bytes) -> Photo:
+    return read(pictures.encoded(pictures.image("RGB"), "JPEG", exif=exif))
+
+
+def test_a_time_without_an_offset_is_taken_as_local() -> None:
+    photo = with_exif(pictures.exif(offset=""))
+    assert photo.captured_at is not None
+    assert photo.captured_at.tzinfo is not None
+    assert photo.captured_at.replace(tzinfo=None).isoformat() == "2024-05-06T07:08:09.250000"
+
+
+@pytest.mark.parametrize("taken", ["0000:00:00 00:00:00", "    :  :     :  :  ", "yesterday", ""])
+def test_a_time_that_is_none_is_absent(taken: str) -> None:
+    assert with_exif(pictures.exif(taken=taken)).captured_at is None
+
+
+@pytest.mark.parametrize("serial", ["", "0", "0000000", "   "])
+def test_a_serial_of_zeros_or_blanks_is_none(serial: str) -> None:
+    assert with_exif(pictures.exif(serial=serial)).sensor.serial == ""
+
+
+def test_names_are_stripped_and_printable() -> None:
+    sensor = with_exif(pictures.exif(make="NIKON   \0", model="A\x1b[31m\n B")).sensor
+    assert (sensor.make, sensor.model) == ("NIKON", "A [31m B")
+    assert len(with_exif(pictures.exif(model="x" * 5000)).sensor.model) == 100
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_exif_broken_at_any_byte_is_never_fatal() -> None:
+    whole = pictures.exif().tobytes()
+    frame = with_exif(whole).frame
+    for position in range(6, len(whole)):
+        for broken in (
+            whole[:position],
+            whole[:position] + b"\xff" + whole[position + 1 :],
+            whole[:position] + b"\0" + whole[position + 1 :],
+        ):
+            assert (with_exif(broken).frame == frame).all()
+
+
+def test_our_mark_in_exif_is_recognised() -> None:
+    block = pictures.exif()
+    assert not with_exif(block).own_mark
+    block[0x000B] = "hotpixeld 0.1.0 repaired copy"
+    assert with_exif(block).own_mark
