@@ -18,6 +18,7 @@ _ROOMS = {
     "photos": "ledger",
     "find": "find",
     "correct": "correct",
+    "report": "report",
     "check-config": "settings",
     "config-schema": "settings",
     "systemd-dropin": "settings",

@@ -81,6 +81,11 @@ def _add_daemon(commands: _Commands) -> None:
     status = _command(commands, "status", "what the daemon does, or did when it last ran")
     _config(status)
     _json(status)
+    report = _command(commands, "report", "the HTML report: one self-contained file")
+    _config(report)
+    report.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="else where the config says"
+    )
 
 
 def _add_pixels(commands: _Commands) -> None:

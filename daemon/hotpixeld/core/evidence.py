@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from hotpixeld.core.fields import BAND_ROWS, BLOCK_PX, Field, Progress, bands_of
+from hotpixeld.core.fields import BAND_ROWS, BLOCK_PX, Field, Progress, Sums, bands_of
 from hotpixeld.core.null import Null, fitted
 
 _CLIP = 4.0  # robust: no subpixel counts more than four spreads in its surroundings' spread
@@ -77,13 +77,14 @@ class Profile:
 
 
 def weighed(
-    residual: Profile, steadiness: Profile, shape: tuple[int, int, int], on_progress: Progress
+    residual: Profile, steadiness: Profile, sums: Sums, on_progress: Progress
 ) -> tuple[Evidence, Evidence]:
     """Return what stands off its neighbours, and what varies less than they do.
 
     To the first, steadiness adds its share: tone curve and clipping leave a defect less room to
     vary, so that what stands off and is steady besides is surer.
     """
+    shape, photos = sums.shape, sums.count
     off: list[Suspects] = []
     steady: list[Suspects] = []
     for rows in bands_of(shape[0]):
@@ -97,16 +98,17 @@ def weighed(
     subpixels = int(np.prod(shape))
     either, calmer = joined(off), joined(steady)
     return (
-        Evidence(either, _null_of(either, subpixels, shape)),
-        Evidence(calmer, _null_of(calmer, subpixels // 2, shape)),
+        Evidence(either, _null_of(either, subpixels, shape, photos)),
+        Evidence(calmer, _null_of(calmer, subpixels // 2, shape, photos)),
     )
 
 
 def _beyond_the_screen(
     levels: npt.NDArray[np.float32], beyond: npt.NDArray[np.bool_], top: int
 ) -> Suspects:
-    at = np.nonzero(beyond)
-    return Suspects(at[0] + top, at[1], at[2], levels[at])
+    flat = np.flatnonzero(beyond)
+    rows, columns, channels = np.unravel_index(flat, levels.shape)
+    return Suspects(rows + top, columns, channels, levels.reshape(-1)[flat])
 
 
 def _spread_of(
@@ -119,11 +121,12 @@ def _spread_of(
     counts = np.zeros((down, across, 1), np.float32)
     edges = np.arange(0, field.shape[1], BLOCK_PX)
     widths = np.diff([*edges, field.shape[1]]).astype(np.float32)
-    limit = np.maximum(np.rint(_CLIP * overall), 1).astype(np.int32)
+    limit = np.maximum(np.rint(_CLIP * overall), 1)
     for rows in bands_of(field.shape[0]):
-        size = np.minimum(np.abs(field.values(rows)), limit)
+        values = field.values(rows)
+        size = np.minimum(np.abs(values), limit.astype(values.dtype))
         strips = np.arange(0, len(size), BLOCK_PX)
-        tall = np.add.reduceat(size, strips, axis=0)
+        tall = np.add.reduceat(size, strips, axis=0, dtype=np.int32)
         block = slice(rows.start // BLOCK_PX, rows.start // BLOCK_PX + len(strips))
         totals[block] = np.add.reduceat(tall, edges, axis=1)
         counts[block] = (np.diff([*strips, len(size)])[:, None] * widths)[..., None]
@@ -172,7 +175,7 @@ def joined(parts: list[Suspects]) -> Suspects:
     )
 
 
-def _null_of(suspects: Suspects, subpixels: int, shape: tuple[int, int, int]) -> Null:
+def _null_of(suspects: Suspects, subpixels: int, shape: tuple[int, int, int], photos: int) -> Null:
     """Fit the null to the suspects, leaving out what stands round a clear defect.
 
     A defect spoils its block, so blocks that hold a level beyond any good subpixel's are left out,
@@ -193,7 +196,7 @@ def _null_of(suspects: Suspects, subpixels: int, shape: tuple[int, int, int]) ->
         if abs(again - limit) < 0.02:
             break
         limit = again
-    return null
+    return null.of_few(photos)
 
 
 def _of_the_cleaner_side(levels: npt.NDArray[np.float32], good: int) -> Null:
@@ -224,7 +227,7 @@ def _levels(field: Field, sigma: npt.NDArray[np.float32], rows: slice) -> npt.ND
 def _overall_spread(field: Field) -> npt.NDArray[np.float32]:
     """Return each channel's robust spread from a sample of rows."""
     height, width, _ = field.shape
-    step = max(1, height * width // 1_000_000)
+    step = max(1, height * width // 250_000)
     sample = np.concatenate(
         [field.values(slice(row, row + 1)) for row in range(step // 2, height, step)]
     )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from hotpixeld.core.moments import Moments, mean_of, variance_of
 
 BLOCK_PX = 16  # one JPEG MCU at most
-BAND_ROWS = 8 * BLOCK_PX
+BAND_ROWS = 2 * BLOCK_PX
 _STEADINESS_UNIT = 256  # the stored logarithm's fixed point
 _BESIDE_PX = 3  # variance is compared with pixels at this distance: outside of the footprint
 
@@ -61,8 +61,10 @@ class Sums:
         """Return the population variance in DN^2 at an index of the arrays."""
         return variance_of(self.count, self._sum("sum_dn", at), self._sum("sum_squares_dn2", at))
 
-    def _sum(self, name: str, at: tuple[slice, ...]) -> npt.NDArray[np.uint64]:
-        arrays = [part.arrays()[name][at] for part in self.parts]
+    def _sum(self, name: str, at: tuple[slice, ...]) -> npt.NDArray[np.integer]:
+        arrays: list[npt.NDArray[np.integer]] = [getattr(part, name)[at] for part in self.parts]
+        if len(arrays) == 1:
+            return arrays[0]
         total: npt.NDArray[np.uint64] = arrays[0].astype(np.uint64)
         for array in arrays[1:]:
             total += array.astype(np.uint64)
@@ -86,7 +88,7 @@ class Steadiness:
     ----------
     shape : (height, width, channels)
     quiet_dn2 : float
-        Added to every variance: less is noise and rounding, and says nothing.
+        Variances are taken in units of this, plus 1: less is noise and rounding.
     """
 
     def __init__(self, shape: tuple[int, int, int], quiet_dn2: float) -> None:
@@ -108,24 +110,28 @@ class Steadiness:
         top, bottom = max(0, rows.start - _BESIDE_PX), min(sums.shape[0], rows.stop + _BESIDE_PX)
         variance = sums.variance((slice(top, bottom),))
         own = slice(rows.start - top, rows.stop - top)
-        logarithm = np.log(variance.astype(np.float32) + np.float32(self._quiet_dn2))
+        relative = variance.astype(np.float32)
+        relative *= np.float32(1 / self._quiet_dn2)
+        np.log1p(relative, out=relative)
+        relative *= _STEADINESS_UNIT
+        logarithm = relative.astype(np.int16)
         missing = (_BESIDE_PX - own.start, _BESIDE_PX - (bottom - rows.stop))
         sides = (missing, (_BESIDE_PX, _BESIDE_PX), (0, 0))
         smooth = min(logarithm.shape[:2]) > _BESIDE_PX
         padded = np.pad(logarithm, sides, mode="reflect" if smooth else "edge")
-        steady = _beside(padded) - logarithm[own]
-        steady *= _STEADINESS_UNIT
-        np.clip(steady, -32_000, 32_000, out=steady)
-        self._values[rows] = np.rint(steady)
+        np.subtract(_beside(padded), logarithm[own], out=self._values[rows])
         return variance[own]
 
 
-def _beside(padded: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the mean of the middle two of four pairs of opposite neighbours."""
+def _beside(padded: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """Return the mean of the middle two of four pairs of opposite neighbours.
+
+    A logarithm is at most 256 * ln(1 + 255^2 / 4) < 2,500, and eight of them fit 16 bits.
+    """
     far = _BESIDE_PX
     height, width = padded.shape[0] - 2 * far, padded.shape[1] - 2 * far
 
-    def pair(row: int, column: int) -> npt.NDArray[np.float32]:
+    def pair(row: int, column: int) -> npt.NDArray[np.int16]:
         one = padded[far + row : far + row + height, far + column : far + column + width]
         other = padded[far - row : far - row + height, far - column : far - column + width]
         return one + other
@@ -139,7 +145,7 @@ def _beside(padded: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     a += d
     a -= lesser
     a -= greater
-    a *= np.float32(0.25)
+    a >>= 2
     return a
 
 

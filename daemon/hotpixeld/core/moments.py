@@ -210,9 +210,14 @@ def variance_of(
     """Return the population variance in DN^2; the difference is taken in integers, exactly."""
     if not count:
         return np.full(sum_dn.shape, np.nan)
-    total = sum_dn.astype(np.uint64)
-    spread = sum_squares_dn2.astype(np.uint64) * np.uint64(count) - total * total
-    return spread / np.float64(count) ** 2
+    narrow = int(sum_squares_dn2.max(initial=0)) * count < 2**32  # S1^2 <= n S2 (Cauchy-Schwarz)
+    wide = np.dtype(np.uint32 if narrow else np.uint64)
+    total = sum_dn.astype(wide)
+    total *= total
+    spread = sum_squares_dn2.astype(wide)
+    spread *= wide.type(count)
+    spread -= total
+    return spread * (1 / np.float64(count) ** 2)
 
 
 def bands(shape: Shape, rows: int | None = None) -> Iterator[slice]:

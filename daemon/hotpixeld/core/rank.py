@@ -27,9 +27,10 @@ MOST_CANDIDATES = 500
 BRIGHT_FLOOR = 4.0 / 255  # of full scale: less is block corners and fixed pattern, and not seen
 DARK_FLOOR = 8.0 / 255  # small faint dark spots are specks of dust, and less seen than bright ones
 LEAST_SHARE = 0.1  # of the photos
-RANKINGS_MARGIN = 0.5  # a sensor is ranked again and again, with mostly the same photos
+RANKINGS_MARGIN = 1.0  # a sensor is ranked again and again, with mostly the same photos
 ONE_SIDED_PER_PHOTO = 2.0  # local spreads: what shows in most photos is no coincidence of lights
 _MOST_SUSPECTS = 30_000
+_MOST_SPOTS = 1_500
 _MOST_SHARE_BAD = 2e-3  # of all pixels
 _CANDIDATE_SCORE = -1.0  # candidates from ten expected good ones on
 
@@ -114,7 +115,7 @@ def rank(
     if sums.count < LEAST_PHOTOS:
         return Ranking((), sums.count, reasons.FEW_PHOTOS, variance, least)
     residual = Profile(sums, on_progress)
-    off, steady = weighed(residual, Profile(steadiness, on_progress), sums.shape, on_progress)
+    off, steady = weighed(residual, Profile(steadiness, on_progress), sums, on_progress)
     spots = _spots(sums, off, steady, on_progress)
     candidates = _judged(
         sums,
@@ -153,7 +154,7 @@ def _spots(sums: Sums, off: Evidence, steady: Evidence, on_progress: Progress) -
         best = np.argpartition(-scores, _MOST_SUSPECTS)[:_MOST_SUSPECTS]
         suspects, scores, by_calm = suspects.where(best), scores[best], by_calm[best]
     spots = []
-    for group in grouped(suspects, scores):
+    for group in grouped(suspects, scores)[:_MOST_SPOTS]:
         surest = int(np.argmax(scores[group]))
         score, calm = float(scores[group[surest]]), bool(by_calm[group[surest]])
         spots.append(measured(sums, suspects.where(group), surest, score=score, by_calm=calm))

@@ -401,6 +401,12 @@ class Ledger:
         )
         return int(row[0]) if row else 0
 
+    def absolve(self, path: Path, identity: str) -> None:
+        """Forget the deaths of the process while it read this file."""
+        self.db.execute(
+            "DELETE FROM suspects WHERE path = ? AND identity = ?", (os.fsencode(path), identity)
+        )
+
     def _one(self, query: str, *values: object) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self.db.execute(query, values).fetchone()
         return row

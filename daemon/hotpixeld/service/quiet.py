@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from hotpixeld.edge.ledger import PhotoRow
+from hotpixeld.service.reporting import Reporting
 from hotpixeld.service.state import State
 
 log = logging.getLogger(__name__)
@@ -11,6 +12,8 @@ log = logging.getLogger(__name__)
 # A quiet import folder: what is pending is written, so that a crash has little to replay.
 COMMIT_AFTER_QUIET_S = 300.0
 RETRY_COPIES_S = 30.0
+# How the reason of a copy begins that failed for what may pass by itself.
+HINDRANCES = ("no-space", "output")
 # Of so many times the photos that make a ranking due, arriving photos no longer put it off.
 OVERDUE = 3
 
@@ -22,13 +25,19 @@ class QuietWork:
     ----------
     clock_s
         A clock that only rises.
+    reporting
+        Keeps the report up to date; None: nobody does.
     """
 
-    def __init__(self, state: State, clock_s: Callable[[], float]) -> None:
+    def __init__(
+        self, state: State, clock_s: Callable[[], float], reporting: Reporting | None = None
+    ) -> None:
         self.state = state
+        self.reporting = reporting
         self.clock_s = clock_s
         self._busy_s = clock_s()
         self._retried_s = clock_s()
+        self._retried_id = 0
         self._backlog_may_wait = True
         self._dated: dict[int, int] = {}
 
@@ -41,6 +50,8 @@ class QuietWork:
             The state's disk is full or fails; what is pending stays pending.
         """
         self._busy_s = self.clock_s()
+        if self.reporting is not None:
+            self.reporting.photo_came()
         for sensor_id in self.state.accumulation.uncommitted(due=True):
             self.state.accumulation.commit(sensor_id)
         self._replay()  # one for each that arrives, or a steady stream would put it off for ever
@@ -60,12 +71,15 @@ class QuietWork:
             or self._rank_next(overdue=1)
             or self._backlog()
             or self._retry_copies()
+            or self._report()
             or self._commit_after_quiet()
         )
 
     def map_changed(self) -> None:
-        """Look through the backlog again."""
+        """Look through the backlog again, and tell of it."""
         self._backlog_may_wait = True
+        if self.reporting is not None:
+            self.reporting.begin_anew()
 
     def _replay(self) -> bool:
         if not self.state.accumulation.replay_next():
@@ -110,17 +124,30 @@ class QuietWork:
         return self.state.ledger.photo(found[0]) if found else None
 
     def _retry_copies(self) -> bool:
+        """Try one failed copy; while none is hindered, the next at once.
+
+        The next try begins behind the one that was, so that no photo stands in others' way.
+        """
         if self.clock_s() - self._retried_s < RETRY_COPIES_S:
             return False
-        self._retried_s = self.clock_s()
-        for row in self.state.ledger.photos(states=("failed",)):
-            if row.copy_reason.startswith(("no-space", "output")):
-                outcome = self.state.handling.remake_copy(row)
-                if outcome.copy == "failed":
-                    return False
-                self._retried_s = -RETRY_COPIES_S
+        row = self._next_hindered_copy()
+        if row is not None:
+            self._retried_id = row.id
+            if not self.state.handling.remake_copy(row).copy_reason.startswith(HINDRANCES):
                 return True
+        self._retried_s = self.clock_s()
         return False
+
+    def _next_hindered_copy(self) -> PhotoRow | None:
+        found = self.state.ledger.db.execute(
+            "SELECT id FROM photos WHERE copy = 'failed' AND (copy_reason LIKE 'no-space%' "
+            "OR copy_reason LIKE 'output%') ORDER BY id <= ?, id LIMIT 1",
+            (self._retried_id,),
+        ).fetchone()
+        return self.state.ledger.photo(found[0]) if found else None
+
+    def _report(self) -> bool:
+        return self.reporting is not None and self.reporting.step()
 
     def _commit_after_quiet(self) -> bool:
         if self.clock_s() - self._busy_s < COMMIT_AFTER_QUIET_S:
