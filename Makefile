@@ -8,12 +8,12 @@ BIN := $(VENV)/bin
 help: ## what one can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml setup.py daemon/hotpixeld/core/_kernel.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-$(VENV)/developed: pyproject.toml
+$(VENV)/developed: pyproject.toml setup.py daemon/hotpixeld/core/_kernel.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/installed
@@ -40,13 +40,13 @@ layers: $(VENV)/developed
 	$(BIN)/lint-imports
 
 bench: $(VENV)/developed ## the figures of the README, each beside its rival
-	$(BIN)/python -m benchmarks
+	PYTHONPATH=tests $(BIN)/python -m benchmarks
 
 soak: $(VENV)/developed ## the long sweeps
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak --timeout 7200
 
 demo: $(VENV)/developed ## a fake camera with a stuck pixel, before and after
-	$(BIN)/python tests/demo.py
+	PYTHONPATH=tests $(BIN)/python tests/demo.py
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

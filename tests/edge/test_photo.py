@@ -1,4 +1,5 @@
 import io
+import sys
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -8,7 +9,8 @@ from PIL import Image
 import pictures
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.edge import reasons
-from hotpixeld.edge.photo import Photo, is_photo_name, read_photo
+from hotpixeld.edge.names import is_photo_name
+from hotpixeld.edge.photo import Photo, read_photo
 from hotpixeld.errors import PhotoError
 
 READABLE = [
@@ -171,7 +173,10 @@ def deep_colour_tiff() -> bytes:
     return bytes(cv2.imencode(".tiff", deep)[1])
 
 
-def test_pillow_gives_sixteen_bit_colour_as_eight_so_it_is_refused() -> None:
+def test_pillow_gives_sixteen_bit_colour_as_eight_so_it_is_refused_without_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
     assert np.asarray(Image.open(io.BytesIO(deep_colour_png()))).dtype == np.uint8
     assert refusal(deep_colour_png()) == reasons.SIXTEEN_BIT_COLOUR
     assert refusal(deep_colour_tiff()) == reasons.SIXTEEN_BIT_COLOUR

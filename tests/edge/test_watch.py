@@ -140,6 +140,35 @@ def test_a_refused_photo_comes_again_after_a_while_or_when_it_changes(
     assert watched.retry_later(path) is None
 
 
+def test_an_operator_s_word_brings_photos_back_at_once(
+    tmp_path: Path, watched: Watcher, clock: Clock
+) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    assert all_due(watched, clock, 10) == ["a.jpg", "b.jpg"]
+    for _ in range(3):
+        watched.retry_later(tmp_path / "a.jpg")
+    watched.forget(tmp_path / "a.jpg")
+    assert all_due(watched, clock, 3) == ["a.jpg"]
+    for _ in range(3):
+        watched.retry_later(tmp_path / "a.jpg")
+    watched.forget()
+    assert all_due(watched, clock, 8) == ["a.jpg", "b.jpg"]
+
+
+def test_what_waits_for_the_disk_comes_back_within_the_time_asked_for(
+    tmp_path: Path, watched: Watcher, clock: Clock
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"x")
+    assert all_due(watched, clock, 10) == ["a.jpg"]
+    for _ in range(8):
+        delay_s = watched.retry_later(path, at_most_s=30)
+        assert delay_s is not None
+        assert delay_s <= 30
+        assert all_due(watched, clock, delay_s + 1) == ["a.jpg"]
+
+
 def test_a_held_open_photo_waits_while_others_pass(
     tmp_path: Path, watched: Watcher, clock: Clock
 ) -> None:
@@ -149,9 +178,14 @@ def test_a_held_open_photo_waits_while_others_pass(
         if watched.read(tmp_path / "a.jpg") != NotYet("open-for-writing"):
             pytest.skip("this file system gives no leases")
         (tmp_path / "b.jpg").write_bytes(b"x")
-        assert all_due(watched, clock, 600) == ["b.jpg"]
+        assert all_due(watched, clock, 500) == ["b.jpg"]
         assert watched.status().queue == 1
+        assert watched.status().problems == ()
+        assert watched.caught_up
+        assert all_due(watched, clock, 200) == []
+        assert [problem.code for problem in watched.status().problems] == ["held-open"]
     assert all_due(watched, clock, 70) == ["a.jpg"]
+    assert watched.status().problems == ()
     assert isinstance(watched.read(tmp_path / "a.jpg"), WholeFile)
 
 

@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def watcher(root: Path) -> Iterator[Watcher]:
-    watcher = Watcher([root], known=nothing_known, mode="inotify", settle_s=SETTLE_S)
+    watcher = Watcher([root], known=nothing_known, mode="inotify", settle_s=SETTLE_S, check_s=0.5)
     watcher.start()
     while not watcher.caught_up:
         watcher.next_photo(0.01)
@@ -259,6 +259,20 @@ def test_a_scan_that_finds_what_events_should_have_told_proves_the_watcher_bad(r
         watcher.next_photo(0)
     assert watcher.status().problems == ()
     watcher.stop()
+
+
+def test_a_change_of_rights_is_no_missed_event(root: Path, watcher: Watcher) -> None:
+    (root / "a.jpg").write_bytes(b"x")
+    assert taken(watcher, 1) == ["a.jpg"]
+    folder = watcher._folders[0]
+    folder._scan_at_s = 0.0
+    assert taken(watcher, 1, seconds=3 * SETTLE_S) == []
+    (root / "a.jpg").chmod(0o600)
+    folder._scan_at_s = 0.0
+    assert taken(watcher, 1) == ["a.jpg"]  # looked at again, because the time of change is new
+    status = watcher.status()
+    assert status.folders[0].scan_found == 0
+    assert status.problems == ()
 
 
 def test_the_end_of_a_watcher_leaves_no_thread_and_no_descriptor(root: Path) -> None:

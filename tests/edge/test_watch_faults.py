@@ -167,7 +167,7 @@ def test_folders_beyond_the_watch_limit_are_polled_and_the_limit_is_named(
     for number in range(50):
         (root / f"{number}").mkdir(parents=True)
     limit = "echo 6 > /proc/sys/user/max_inotify_watches"
-    with taking(root, "--mode", "inotify", fence=limit) as taker:
+    with taking(root, "--mode", "inotify", "--check", "1", fence=limit) as taker:
         said = taker.until_problem("inotify-limit", 20)
         assert "inotify" in said["what"]
         assert "sysctl fs.inotify.max_user_watches=" in said["advice"]
@@ -203,7 +203,7 @@ def test_a_disk_that_comes_and_goes_is_followed_and_nothing_counts_as_deleted(
     root = tmp_path / "in"
     root.mkdir()
     disk = f"mount -t tmpfs disk '{root}'; echo x > '{root}/a.jpg'"
-    with taking(root, "--mode", "inotify", fence=disk) as taker:
+    with taking(root, "--mode", "inotify", "--check", "1", fence=disk) as taker:
         inside = ["nsenter", "--target", str(taker.pid), "--user", "--mount"]
         inside.append("--preserve-credentials")
 
@@ -256,10 +256,10 @@ def test_a_shut_folder_is_said_once_and_its_photos_come_when_it_is_opened(tmp_pa
     errors = open_to_all / "errors"
     user = ["--user", "65534"] if os.geteuid() == 0 else []
     try:
-        with taking(root, *user, "--rescan", "2", stderr=errors) as taker:
+        with taking(root, *user, "--rescan", "1", "--check", "1", stderr=errors) as taker:
             said = taker.until_problem("unreadable-folders", 10)
             assert str(shut) in said["what"]
-            taker.for_seconds(5)
+            taker.for_seconds(3)
             assert taker.photos == []
             shut.chmod(0o755)
             taker.until_photos(1, 15)

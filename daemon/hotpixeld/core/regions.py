@@ -5,18 +5,23 @@ from collections.abc import Sequence
 from hotpixeld.core import reasons
 from hotpixeld.core.spots import Spot
 
-_LINK_PX = 16  # letters of one text are nearer than this
-_CROWD = 5  # so many spots linked together are no accident on a sensor
+_LINK_PX = 10  # strokes of one text are nearer than this
+_CROWD = 6  # so many spots linked together are no accident, on a sensor with few of them
 _LARGE_PX = 60  # a spot with more pixels than this, unless it is a line one or two pixels wide
 _LINE_PX = 5  # a bad column spoils no more than this across, with demosaicing
 
 
-def held_regions(spots: Sequence[Spot], shape: tuple[int, int, int]) -> list[str | None]:
-    """Return for each spot the reason to hold it back, or None."""
+def held_regions(
+    spots: Sequence[Spot], shape: tuple[int, int, int], *, sure: float
+) -> list[str | None]:
+    """Return for each spot the reason to hold it back, or None; ``sure`` scores count."""
     held: list[str | None] = [_own_shape(spot, shape) for spot in spots]
-    for crowd in _crowds(spots):
-        if len(crowd) >= _CROWD or any(held[number] for number in crowd):
-            for number in crowd:
+    counted = [number for number, spot in enumerate(spots) if spot.score >= sure]
+    chance = len(counted) / (shape[0] * shape[1]) * (2 * _LINK_PX + 1) ** 2
+    for crowd in _crowds([spots[number] for number in counted]):
+        members = [counted[number] for number in crowd]
+        if len(members) >= _CROWD + round(40 * chance) or any(held[number] for number in members):
+            for number in members:
                 held[number] = held[number] or reasons.REGION
     return held
 

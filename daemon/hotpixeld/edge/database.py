@@ -7,14 +7,32 @@ forget it, and is compared once when the daemon opens the state.
 
 import contextlib
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from hotpixeld.edge.lock import holder_pid
+from hotpixeld.edge.wal import read_log
 from hotpixeld.errors import StateError
 
 SCHEMA_VERSION = 1
 FILE_NAME = "hotpixeld.sqlite"
+_MAGIC = b"SQLite format 3\0"
+_HEADER_BYTES = 100
+_LOOK_AGAIN_S = 0.1
+# What is wrong with the machine, and passes; anything else is wrong with the file.
+_PASSING = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
 
 _SCHEMA = """
 CREATE TABLE sensors (
@@ -133,44 +151,84 @@ def open_database(folder: Path, *, create: bool = False) -> sqlite3.Connection:
         It is missing, damaged, or of a newer version. Nothing was changed.
     """
     path = folder / FILE_NAME
-    missing = StateError(f"{path}: there is no state yet; the daemon makes it when it first runs")
-    if not create and not path.exists():
-        raise missing
-    try:
+    if not _looked_through(path) and not create:
+        raise _missing(path)
+    with _told(path), contextlib.ExitStack() as closing:
         db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        closing.callback(db.close)
         db.row_factory = sqlite3.Row
         db.create_function("row_checksum", -1, _row_checksum, deterministic=True)
         version = _version(db, path)
         if version == 0 and not create:
-            raise missing
+            raise _missing(path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
         if version == 0:
             _make_schema(db)
-    except sqlite3.DatabaseError as error:
-        raise _unusable(path, error) from error
+        closing.pop_all()
     return db
 
 
-def _version(db: sqlite3.Connection, path: Path) -> int:
-    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+def _looked_through(path: Path) -> bool:
+    """Tell whether there is a database; raise `StateError` where SQLite must not touch it.
+
+    The files are read as they are, because SQLite writes to a database that it only reads: when
+    it is closed, the log goes into it.
+    """
+    try:
+        with path.open("rb") as file:
+            first_page = file.read(_HEADER_BYTES)
+    except FileNotFoundError:
+        return False
+    for _ in range(3):  # beside a living process the log may be caught in the middle of a change
+        found = read_log(path)
+        if not found.damaged or holder_pid(path.with_name("lock")) is not None:
+            break
+        time.sleep(_LOOK_AGAIN_S)
+    else:
+        raise StateError(_damage(path, "its write-ahead log"))
+    first_page = found.first_page or first_page
+    if first_page.startswith(_MAGIC) and len(first_page) >= _HEADER_BYTES:
+        _refuse_newer(path, int.from_bytes(first_page[60:64], "big"))
+    return True
+
+
+def _missing(path: Path) -> StateError:
+    return StateError(f"{path}: there is no state yet; the daemon makes it when it first runs")
+
+
+def _refuse_newer(path: Path, version: int) -> None:
     if version > SCHEMA_VERSION:
         raise StateError(
             f"{path}: written by a newer hotpixeld (state version {version}, this one reads up to "
             f"{SCHEMA_VERSION}); install the newer program. Nothing was changed."
         )
+
+
+def _version(db: sqlite3.Connection, path: Path) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    _refuse_newer(path, version)
     if version == 0 and db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         raise StateError(f"{path}: this database is not hotpixeld's. Nothing was changed.")
     return version
 
 
-def _unusable(path: Path, error: sqlite3.DatabaseError) -> Exception:
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
     """Tell damage, which the operator must see, from a full disk or a lock, which pass."""
-    if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
-        return OSError(f"{path}: {error}")
-    return StateError(
-        f"{path}: damaged ({error}). Nothing was changed; `hotpixeld rebuild` makes the state anew."
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+            raise OSError(f"{path}: {error}") from error
+        raise StateError(_damage(path, str(error))) from error
+
+
+def _damage(path: Path, what: str) -> str:
+    return (
+        f"{path}: damaged ({what}). Nothing was changed; `hotpixeld rebuild` makes the state anew "
+        "from the photos"
     )
 
 
@@ -214,11 +272,11 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
+        db.execute("COMMIT")  # a failed one leaves the transaction open
     except BaseException:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
-    db.execute("COMMIT")
 
 
 def verify(db: sqlite3.Connection, path: Path) -> None:
@@ -229,18 +287,43 @@ def verify(db: sqlite3.Connection, path: Path) -> None:
     StateError
         Something does not fit. Nothing was changed.
     """
-    try:
+    with _told(path):
         findings = [row[0] for row in db.execute("PRAGMA integrity_check(5)")]
-        for table in _tables(db):
-            bad = db.execute(
-                f"SELECT count(*) FROM {table} WHERE checksum IS NOT {_checksum_of(db, table)}"
-            ).fetchone()[0]
-            if bad:
-                findings.append(f"{bad} damaged row(s) in {table}")
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        findings = [str(error)]
+        if findings == ["ok"] and _schema_of(db) != _schema_wanted():
+            findings.append("its schema is not as it was made")
+        elif findings == ["ok"]:
+            findings += _damaged_rows(db)
     if findings != ["ok"]:
-        raise StateError(
-            f"{path}: damaged ({'; '.join(f for f in findings if f != 'ok')}). Nothing was "
-            "changed; `hotpixeld rebuild` makes the state anew from the photos."
-        )
+        raise StateError(_damage(path, "; ".join(f for f in findings if f != "ok")))
+
+
+def _damaged_rows(db: sqlite3.Connection) -> Iterator[str]:
+    for table in _tables(db):
+        bad = db.execute(
+            f"SELECT count(*) FROM {table} WHERE checksum IS NOT {_checksum_of(db, table)}"
+        ).fetchone()[0]
+        if bad:
+            yield f"{bad} damaged row(s) in {table}"
+
+
+def _schema_of(db: sqlite3.Connection) -> list[tuple[str, ...]]:
+    rows = db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+    return [tuple(row) for row in rows]
+
+
+def _schema_wanted() -> list[tuple[str, ...]]:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        db.row_factory = sqlite3.Row
+        db.create_function("row_checksum", -1, _row_checksum, deterministic=True)
+        _make_schema(db)
+        return _schema_of(db)
+
+
+def empty_log(db: sqlite3.Connection) -> None:
+    """Bring all that is committed from the log into the database, and empty the log.
+
+    Called before files are unlinked that only an older state of the database speaks of, so that
+    no damage of the log can bring that state back. Where it cannot be done now, the log stays.
+    """
+    with contextlib.suppress(sqlite3.OperationalError):
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
-def open_image(data: bytes, max_pixels: int) -> Image.Image:
+def open_image(data: bytes | BinaryIO, max_pixels: int) -> Image.Image:
     """Read the header of an image whose pixels are still to be decoded.
 
     Raises
@@ -39,7 +40,8 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
         ``not-a-photo``, ``damaged``, ``truncated`` or ``too-large``.
     """
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        stream = io.BytesIO(data) if isinstance(data, bytes) else data
+        image = Image.open(stream, formats=_FORMATS)
     except Exception as error:
         raise _refusal(error) from error
     check_size(*image.size, max_pixels)

@@ -5,16 +5,25 @@ from typing import Literal
 
 from hotpixeld.core.patch import Patch
 from hotpixeld.core.sensor import Kind
-from hotpixeld.edge import encode_gif, encode_jpeg, encode_png, encode_tiff, encode_webp, reasons
+from hotpixeld.edge import (
+    encode_gif,
+    encode_heif,
+    encode_jpeg,
+    encode_png,
+    encode_raw,
+    encode_tiff,
+    encode_webp,
+)
 from hotpixeld.edge.copies import EncodedCopy
 from hotpixeld.edge.photo import Photo
-from hotpixeld.errors import PhotoError
 
 _REPAIRS: dict[Kind, Callable[[Photo, Patch], EncodedCopy]] = {
     "png": encode_png.repaired,
     "tiff": encode_tiff.repaired,
     "gif": encode_gif.repaired,
     "webp": encode_webp.repaired,
+    "heic": encode_heif.repaired,
+    "raw": encode_raw.developed,
 }
 
 
@@ -42,7 +51,4 @@ def encode_copy(
     """
     if photo.sensor.kind == "jpeg":
         return encode_jpeg.repaired(photo, patch, jpeg, quality)
-    lossless = _REPAIRS.get(photo.sensor.kind)
-    if lossless is None:
-        raise PhotoError(reasons.NOT_WRITABLE, photo.container)
-    return lossless(photo, patch)
+    return _REPAIRS[photo.sensor.kind](photo, patch)

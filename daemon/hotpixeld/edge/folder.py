@@ -24,9 +24,7 @@ from hotpixeld.edge.watching import Mode, Watching
 
 State = Literal["ok", "degraded", "missing", "unreadable"]
 
-CHECK_S = 5.0
 _MISSING_AGAIN_S = (5.0, 10.0, 20.0, 40.0, 60.0)
-_POLL_S = 5.0
 _SUSPICIOUS_S = 30.0
 _TRUSTED_AGAIN = 10  # so many scans without a missed photo
 _SCAN_SHARE = 100  # polling may take one part in so many of the time
@@ -82,6 +80,8 @@ class Folder:
         ``"auto"`` polls where the file system does not tell events.
     rescan_s : float
         Time between two scans while all is well.
+    check_s : float
+        Time between two looks at folder and watcher, and between two scans where it is polled.
     expects_photos : bool
         That an empty folder means a missing disk, already at the first scan.
     put : callable
@@ -105,6 +105,7 @@ class Folder:
         *,
         mode: Mode,
         rescan_s: float,
+        check_s: float,
         expects_photos: bool,
         put: Callable[["Folder", str, How | Literal["folder"]], None],
         clock: Callable[[], float],
@@ -114,7 +115,7 @@ class Folder:
         self.restarts = 0
         self.lease = True
         self.problems = Problems(path, wall)
-        self._names, self._rescan_s = names, rescan_s
+        self._names, self._rescan_s, self._check_s = names, rescan_s, check_s
         self._clock, self._wall = clock, wall
         self._watching = Watching(
             path,
@@ -140,9 +141,9 @@ class Folder:
         self._scan_began = self._scan_took_s = self._last_scan_took_s = 0.0
         self._last_scan: float | None = None
         self._scan_found = self._missed = self._clean_scans = self._photos_seen = 0
-        # hashes of what has been dealt with: small, and exact enough
-        self._handled: set[int] = set()
-        self._met: set[int] = set()
+        # what has been dealt with: times of the last change by hash of the rest, small enough
+        self._handled: dict[int, int] = {}
+        self._met: dict[int, int] = {}
 
     @property
     def scanned(self) -> bool:
@@ -184,18 +185,22 @@ class Folder:
 
     def remembers(self, found: FoundFile) -> bool:
         """Return True if this very content at this place has been dealt with or handed over."""
-        mark = hash(found)
-        if mark not in self._handled:
+        mark = _mark(found)
+        if self._handled.get(mark) != found.identity.ctime_ns:
             return False
-        self._met.add(mark)
+        self._met[mark] = found.identity.ctime_ns
         return True
 
     def remember(self, found: FoundFile) -> None:
         """Take note that this content has been dealt with; each scan drops what is gone."""
-        self._handled.add(hash(found))
-        self._met.add(hash(found))
+        self._handled[_mark(found)] = self._met[_mark(found)] = found.identity.ctime_ns
 
-    def forget(self, now_s: float) -> None:
+    def forget(self, found: FoundFile) -> None:
+        """Take note that this content is to be dealt with again."""
+        self._handled.pop(_mark(found), None)
+        self._met.pop(_mark(found), None)
+
+    def forget_all(self, now_s: float) -> None:
         """Remember nothing, and scan."""
         self._handled.clear()
         self._met.clear()
@@ -220,7 +225,7 @@ class Folder:
         """Look whether folder and watcher are what they were, and mend what is not."""
         if now_s < self._check_at_s:
             return
-        self._check_at_s = now_s + CHECK_S
+        self._check_at_s = now_s + self._check_s
         try:
             status = Path(self.path).stat()
             os.scandir(self.path).close()
@@ -298,6 +303,8 @@ class Folder:
         """Take note that the running scan found what no event had told."""
         if self._scan is None or self._scan.top != self.path or self._last_scan is None:
             return
+        if _mark(found) in self._handled:  # other rights or one more name: no event tells of that
+            return
         self._scan_found += 1
         changed = found.identity.ctime_ns / 1e9
         if self._last_scan < changed < self._wall() - _EVENTS_LATE_S:
@@ -332,7 +339,7 @@ class Folder:
         self._last_scan = self._scan_began
         self._last_scan_took_s = self._scan_took_s
         self._photos_seen = scan.files
-        self._handled = set(self._met)
+        self._handled = dict(self._met)
         if not self._scan_excused and not self._watching.polled:
             self._judge_events()
         self._judge_emptiness(scan, device)
@@ -342,7 +349,7 @@ class Folder:
     def _interval_s(self) -> float:
         wanted = self._rescan_s
         if self._watching.polled:
-            wanted = _POLL_S
+            wanted = self._check_s
         elif "events-missed" in self.problems:
             wanted = _SUSPICIOUS_S
         return min(max(wanted, self._last_scan_took_s * _SCAN_SHARE), self._rescan_s)
@@ -385,3 +392,7 @@ class Folder:
             f" {printable(path)} among them: {reason}",
             "let the daemon's user read them; each scan tries again",
         )
+
+
+def _mark(found: FoundFile) -> int:
+    return hash((found.path, found.identity[:4]))

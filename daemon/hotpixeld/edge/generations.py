@@ -32,6 +32,10 @@ _BAND_BYTES = 4 << 20
 _MAX_HEADER_BYTES = 1 << 16
 
 
+class NewerError(StateError):
+    """The file was written by a newer program; it is not damaged."""
+
+
 def write_generation(path: Path, moments: Moments, on_progress: Callable[[], None]) -> int:
     """Write ``moments`` under ``path``, whole or not at all, and return the size in bytes.
 
@@ -72,7 +76,9 @@ def read_generation(path: Path, on_progress: Callable[[], None]) -> Moments:
     Raises
     ------
     StateError
-        The file is missing, damaged, or of a newer version; it is left as it is.
+        The file is missing or damaged; it is left as it is.
+    NewerError
+        It is of a newer version.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -157,7 +163,7 @@ def _read_header(file: FileIO, path: Path) -> dict[str, Any]:
         raise StateError(f"{path}: damaged (header)")
     header: dict[str, Any] = json.loads(rest[:-4])
     if header["format"] > FORMAT_VERSION or header["statistics"] > STATISTICS_VERSION:
-        raise StateError(f"{path}: written by a newer hotpixeld; install the newer program")
+        raise NewerError(f"{path}: written by a newer hotpixeld; install the newer program")
     return header
 
 

@@ -4,7 +4,7 @@ A frame has neither alpha nor palette; a file may. Alpha stays as it is, and a p
 the nearest colour of its palette, or a new one where the palette has an entry that no pixel uses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +76,18 @@ def unused_tail(indices: Frame, size: int, keep: Sequence[int] = ()) -> tuple[in
     """Return the entries of a palette of ``size`` behind the last one that a pixel uses."""
     last_used = max(int(indices.max()), *keep, -1)
     return tuple(range(last_used + 1, size))
+
+
+def at_equal_size(encode: Callable[[int], bytes], size_bytes: int) -> tuple[int, bytes]:
+    """Return the least quality at which a lossy coder gives at least as many bytes, and those."""
+    low, high = 1, 100
+    while low < high:
+        middle = (low + high) // 2
+        if len(encode(middle)) < size_bytes:
+            low = middle + 1
+        else:
+            high = middle
+    return low, encode(low)
 
 
 def check_same(decoded: Frame, wanted: Frame) -> None:

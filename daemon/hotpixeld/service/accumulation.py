@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotpixeld.core.moments import Frame, Moments
-from hotpixeld.edge.atomic import sweep_temporaries, write_atomically
-from hotpixeld.edge.database import transaction
-from hotpixeld.edge.generations import read_generation, write_generation
+from hotpixeld.edge.atomic import write_atomically
+from hotpixeld.edge.database import empty_log, transaction
+from hotpixeld.edge.generations import NewerError, read_generation, write_generation
 from hotpixeld.edge.ledger import Ledger, PhotoRow, StatisticsState
 from hotpixeld.edge.photo import Photo
 from hotpixeld.errors import PhotoError, StateError
@@ -108,21 +108,42 @@ class Accumulation:
         Raises
         ------
         StateError
-            No sensor that has moments has a good generation of them; nothing was overwritten.
+            No sensor that has moments has a good generation of them, one is of a newer version,
+            or the ledger contradicts itself; nothing was overwritten.
         """
+        self._check_counts()
         for folder in (self.moments_folder, self.spool_folder):
             folder.mkdir(exist_ok=True)
-            sweep_temporaries(folder)
         self._sweep_files()
         self._to_replay.extend(photo.id for photo in self.ledger.photos(states=("pending",)))
         with_moments = [s for s in self.ledger.sensors() if self._generations(s.id)]
         for sensor in with_moments:
             try:
                 self._load(sensor.id)
+            except NewerError:
+                raise
             except StateError as error:
                 log.error("%s", error)  # noqa: TRY400 (a message for the operator, not a bug)
         if with_moments and all(sensor.id in self.damaged for sensor in with_moments):
             raise StateError("; ".join(self.damaged.values()))
+
+    def _check_counts(self) -> None:
+        """Compare how many photos the ledger calls folded with what each newest generation holds.
+
+        Every row has a checksum, but nothing else would tell rows of different times.
+        """
+        wrong = self.ledger.db.execute(
+            "SELECT file, photos, (SELECT count(*) FROM photos AS p WHERE p.statistics = 'folded' "
+            "AND p.sensor_id = g.sensor_id AND p.epoch = g.epoch) AS folded FROM generations AS g "
+            "WHERE photos != folded AND generation = (SELECT max(generation) FROM generations AS h "
+            "WHERE h.sensor_id = g.sensor_id AND h.epoch = g.epoch)"
+        ).fetchone()
+        if wrong is not None:
+            raise StateError(
+                f"the ledger calls {wrong['folded']} photos folded where {wrong['file']} holds "
+                f"{wrong['photos']}: the database is damaged. Nothing was changed; "
+                "`hotpixeld rebuild` makes the state anew from the photos"
+            )
 
     def _sweep_files(self) -> None:
         kept = {row[0] for row in self.ledger.db.execute("SELECT file FROM generations")}
@@ -171,11 +192,12 @@ class Accumulation:
                     self.ledger.update_photo(waited.id, statistics="pending")
             self._to_replay.extend(waited.id for waited in waiting if waited.id != photo_id)
         try:
-            resident = self._load(row.sensor_id)
-        except (OSError, sqlite3.OperationalError):
+            resident = self._load_if_good(row.sensor_id)
+        except BaseException:
             self._to_replay.append(photo_id)
             raise
-        self._fold(resident, photo_id, photo)
+        if resident is not None:
+            self._fold(resident, photo_id, photo)
 
     def initial_state(self, sensor_id: int) -> StatisticsState:
         """Return ``pending`` where the sensor has moments, else ``waiting``."""
@@ -189,10 +211,10 @@ class Accumulation:
         waiting = [p for p in self.ledger.photos(states=("waiting",)) if p.spool_digest]
         for photo in reversed(waiting):
             file = self.spool_folder / photo.digest.hex()
-            held_bytes += file.stat().st_size
+            held_bytes += file.stat().st_size if file.exists() else 0
             if held_bytes > WAITING_SPOOL_BYTES:
                 self.ledger.update_photo(photo.id, spool_digest=None)
-                file.unlink()
+                file.unlink(missing_ok=True)
 
     def _fold(self, resident: _Resident, photo_id: int, photo: Photo) -> None:
         resident.batch.append((photo_id, photo.frame))
@@ -227,8 +249,9 @@ class Accumulation:
         assert row.sensor_id is not None
         photo = self._again(row) if row.sensor_id not in self.damaged else None
         if photo is not None:
-            resident = self._load(row.sensor_id)
-            self._fold(resident, row.id, photo)
+            resident = self._load_if_good(row.sensor_id)
+            if resident is not None:
+                self._fold(resident, row.id, photo)
         elif row.sensor_id not in self.damaged:
             self._lose(row)
         self._to_replay.popleft()
@@ -303,8 +326,10 @@ class Accumulation:
             superseded = self._supersede(sensor_id, resident.epoch, generation)
         resident.uncommitted.clear()
         resident.spooled_bytes = 0
+        empty_log(self.ledger.db)
         for old in superseded:
-            old.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the next start sweeps what no row names
+                old.unlink()
         if resident.moments.count >= max(1, self.window_photos // 2):
             self._begin_epoch(sensor_id, resident)
         return checkpoint
@@ -374,7 +399,8 @@ class Accumulation:
         previous = [g for g in self._generations(sensor_id) if g["epoch"] == resident.epoch - 1]
         parts = [resident.moments] if resident.moments.count else []
         if previous:
-            parts.append(self._read_newest(sensor_id, previous))
+            moments = self._read_newest(sensor_id, previous)
+            parts += [moments] if moments is not None else []
         return parts
 
     def resident(self, sensor_id: int) -> tuple[int, Moments] | None:
@@ -406,6 +432,14 @@ class Accumulation:
         self._resident[sensor_id] = resident  # the most recently used stands last
         return resident
 
+    def _load_if_good(self, sensor_id: int) -> _Resident | None:
+        """Load a sensor's sums; None where they turn out damaged, and the photo stays pending."""
+        try:
+            return self._load(sensor_id)
+        except StateError as error:
+            log.error("%s", error)  # noqa: TRY400 (a message for the operator, not a bug)
+            return None
+
     def _from_disk(self, sensor_id: int) -> _Resident:
         sensor = self.ledger.sensor(sensor_id).sensor
         generations = self._generations(sensor_id)
@@ -414,26 +448,54 @@ class Accumulation:
         shape = (sensor.height, sensor.width, sensor.channels, sensor.depth_bits)
         if not current:
             return _Resident(epoch, _empty(*shape))
-        resident = _Resident(epoch, self._read_newest(sensor_id, current))
+        moments = self._read_newest(sensor_id, current)
+        resident = _Resident(epoch, moments if moments is not None else _empty(*shape))
         if resident.moments.count >= max(1, self.window_photos // 2):
             self._begin_epoch(sensor_id, resident)
         return resident
 
-    def _read_newest(self, sensor_id: int, generations: list[sqlite3.Row]) -> Moments:
-        """Read the newest good one; the photos of a damaged one become pending again."""
+    def _read_newest(self, sensor_id: int, generations: list[sqlite3.Row]) -> Moments | None:
+        """Read an epoch's newest good generation; photos of damaged ones become pending again.
+
+        None where the only generation is damaged and it is the epoch's first: what was before it
+        is nothing, and all its photos are pending.
+        """
+        damaged: list[tuple[sqlite3.Row, str]] = []
         for g in reversed(generations):
-            file = self.moments_folder / g["file"]
-            try:
-                moments = read_generation(file, self.on_progress)
-            except StateError as error:
-                problem = str(error)
-            else:
-                if moments.count == g["photos"]:
-                    return moments
-                problem = f"{file}: holds {moments.count} photos, the ledger says {g['photos']}"
-            if g is generations[0]:
+            moments, problem = self._read_one(g)
+            if moments is not None:
                 break
+            damaged.append((g, problem))
+        else:
+            if not self._is_first(generations[0]):
+                self._give_up(sensor_id, damaged[-1][1])
+            moments = None
+        for g, problem in damaged:
             self._fall_back(sensor_id, g, problem)
+        return moments
+
+    def _read_one(self, g: sqlite3.Row) -> tuple[Moments | None, str]:
+        file = self.moments_folder / g["file"]
+        try:
+            moments = read_generation(file, self.on_progress)
+        except NewerError:
+            raise
+        except StateError as error:
+            return None, str(error)
+        if moments.count == g["photos"]:
+            return moments, ""
+        return None, f"{file}: holds {moments.count} photos, the ledger says {g['photos']}"
+
+    def _is_first(self, g: sqlite3.Row) -> bool:
+        """Tell whether the generation before this one was empty, and its photos are spooled."""
+        spooled = self.ledger.db.execute(
+            "SELECT count(*) FROM photos WHERE statistics = 'folded' AND sensor_id = ? "
+            "AND epoch = ? AND generation = ? AND spool_digest IS NOT NULL",
+            (g["sensor_id"], g["epoch"], g["generation"]),
+        ).fetchone()[0]
+        return bool(spooled == g["photos"])
+
+    def _give_up(self, sensor_id: int, problem: str) -> None:
         key = self.ledger.sensor(sensor_id).key
         self.damaged[sensor_id] = (
             f"{problem}; no good generation of {key} is left. Nothing was overwritten; "
@@ -442,7 +504,7 @@ class Accumulation:
         raise StateError(self.damaged[sensor_id])
 
     def _fall_back(self, sensor_id: int, g: sqlite3.Row, problem: str) -> None:
-        log.error("%s; the generation before it is used and caught up", problem)
+        log.error("%s; what was before it is used and caught up", problem)
         db = self.ledger.db
         with transaction(db):
             place = (sensor_id, g["epoch"], g["generation"])
@@ -457,7 +519,7 @@ class Accumulation:
             )
             self.ledger.note_event(self.now(), "generation-damaged", problem)
         file = self.moments_folder / g["file"]
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             file.rename(file.with_suffix(".damaged"))
         self._to_replay.extend(row[0] for row in ids)
 

@@ -21,6 +21,9 @@ from hotpixeld.edge.photo import Photo, read_photo
 log = logging.getLogger(__name__)
 
 
+_MOST_NAME_BYTES = 255
+
+
 class OutputFullError(Exception):
     """The output's file system has not enough room; the copy is written once it has."""
 
@@ -40,6 +43,7 @@ class Copies:
     def __init__(self, ledger: Ledger, config: Config) -> None:
         self.ledger = ledger
         self.config = config
+        self.failing = ""  # what hinders all copies now, for `status`
 
     def open(self) -> None:
         """Make the output folder, and remove temporaries that a crash left there."""
@@ -73,7 +77,8 @@ class Copies:
         OSError
             The disk fails; nothing has the final name that had it not before.
         """
-        if earlier is not None and not is_as_written(earlier):
+        # after a crash a newer copy of ours may stand there than the ledger knows of
+        if earlier and not (is_as_written(earlier) or self._is_ours_for(photo, earlier.path)):
             return CopyOutcome("written", "moved-or-changed", earlier)
         self._check_space(len(copy.data))
         file_digest = hashlib.sha256(copy.data).digest()
@@ -117,7 +122,7 @@ class Copies:
     def _free_name(self, photo: Photo, path: Path, copy: EncodedCopy) -> Path | None:
         """Return a name that is free or ours for this photo; None where both are taken."""
         wanted = self.config.output / self._named(photo, path, copy.extension)
-        suffixed = wanted.with_name(f"{wanted.stem}-{photo.digest.hex()[:8]}{wanted.suffix}")
+        suffixed = wanted.with_name(_fitting(wanted, f"-{photo.digest.hex()[:8]}"))
         for target in (wanted, suffixed):
             if not os.path.lexists(target) or self._is_ours_for(photo, target):
                 return target
@@ -140,7 +145,7 @@ class Copies:
         }
         named = Path(self.config.copies.name.format(**fields))
         if extension and named.suffix.lower() != extension.lower():
-            named = named.with_suffix(extension)
+            named = named.with_name(_fitting(named.with_suffix(extension), ""))
         return relative_folder(path, self.config.import_folders) / named
 
 
@@ -177,6 +182,12 @@ def needs_copy(row: PhotoRow, map_revision: int) -> bool:
 def _digest_of(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
+
+
+def _fitting(path: Path, addition: str) -> str:
+    """Return the file's name with an addition to its stem, cut where a name would be too long."""
+    ending = os.fsencode(addition + path.suffix)
+    return os.fsdecode(os.fsencode(path.stem)[: _MOST_NAME_BYTES - len(ending)] + ending)
 
 
 def _slug(text: str) -> str:

@@ -1,6 +1,7 @@
 """The daemon: arriving photos first, quiet work between them, and the signals."""
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -28,8 +29,14 @@ from hotpixeld.service.state import State, open_state
 log = logging.getLogger(__name__)
 
 PAUSE_S = 1.0
+# While the state's disk is full or fails, one try in so many seconds at the rarest.
+LONGEST_PAUSE_S = 10.0
 # Why a settled file is refused at once; of any other reason it is only not whole yet.
 REFUSED = ("empty", "hole", "unreadable", "too-large", "read-error")
+
+
+class StoppedError(Exception):
+    """A long step was broken off, because the daemon is to stop; nothing is half done."""
 
 
 class Daemon:
@@ -41,6 +48,9 @@ class Daemon:
         self.stopping = False
         self.reload_asked = False
         self.restart = False
+        self.arrival: Path | None = None
+        self.busy = True
+        self.pause_s = 0.0
 
     def run(self) -> None:
         """Serve until a signal ends it.
@@ -51,11 +61,18 @@ class Daemon:
             The state is held by another process, or is not usable.
         """
         self._take_signals()
-        while not self.stopping:
-            self.restart = False
-            with open_state(self.config, on_progress=notify.alive) as state:
-                self._serve(state)
+        with contextlib.suppress(StoppedError):
+            while not self.stopping:
+                self.restart = False
+                with open_state(self.config, on_progress=self._progress) as state:
+                    self._serve(state)
         notify.stopping()
+
+    def _progress(self) -> None:
+        """Show life within a long step, or break it off."""
+        notify.alive()
+        if self.stopping:
+            raise StoppedError
 
     def _serve(self, state: State) -> None:
         """Serve with the present settings until they change or the daemon stops."""
@@ -65,44 +82,67 @@ class Daemon:
             live = LiveStatus(self.config, state, watcher)
             notify.ready()
             log.info("watching %s", ", ".join(map(str, self.config.import_folders)))
-            busy = True
-            while not (self.stopping or self.restart):
-                notify.alive()
-                arrival = watcher.next_photo(0 if busy else PAUSE_S)
-                busy = self._step(state, work, watcher, arrival, live)
-                if take_requests(state, watcher):
-                    work.map_changed()
-                _tell_report(live, reporting)
-                if live.write(work):
-                    reporting.want()
-                self._reload_if_changed(live)
-            live.write_last()
+            try:
+                while not (self.stopping or self.restart):
+                    notify.alive()
+                    self._step(state, work, watcher, live)
+                    _tell_report(live, reporting)
+                    if live.write(work):
+                        reporting.want()
+                    self._reload_if_changed(live)
+            finally:
+                live.write_last()
 
-    def _step(
-        self,
-        state: State,
-        work: QuietWork,
-        watcher: Watcher,
-        arrival: Path | None,
-        live: LiveStatus,
-    ) -> bool:
-        """Take the photo that arrived, else do a step of quiet work; tell whether there is more."""
+    def _step(self, state: State, work: QuietWork, watcher: Watcher, live: LiveStatus) -> None:
+        """Take the photo that arrived, else do a step of quiet work, and what was asked for.
+
+        A photo that came while the state could not be written stays at hand and is tried again.
+        """
+        if self.pause_s:
+            self._wait(self.pause_s)
         try:
-            if arrival is None:
-                return work.step()
-            take(state, watcher, arrival)
-            work.after_photo()
+            if self.arrival is None:
+                self.arrival = watcher.next_photo(0 if self.busy else PAUSE_S)
+            if self.arrival is None:
+                self.busy = work.step()
+            else:
+                take(state, watcher, self.arrival)
+                self.arrival = None
+                work.after_photo()
+                self.busy = True
+            if take_requests(state, watcher):
+                work.map_changed()
         except (OSError, sqlite3.OperationalError) as error:
+            self._put_off(error, watcher, live)
+        else:
+            self.pause_s = 0.0
+            live.solved("state-failing")
+        if state.copies.failing:
             live.problem(
-                "state-failing",
-                f"the state cannot be written: {error}",
-                f"free space on {self.config.state}; nothing is lost, it goes on by itself",
+                "output-failing",
+                f"copies wait: {state.copies.failing}",
+                "they are written by themselves once that is over; photos are counted meanwhile",
             )
-            if arrival is not None:
-                watcher.retry_later(arrival)
-            return False
-        live.solved("state-failing")
-        return True
+        else:
+            live.solved("output-failing")
+
+    def _put_off(self, error: Exception, watcher: Watcher, live: LiveStatus) -> None:
+        self.busy = False
+        self.pause_s = min(max(PAUSE_S, 2 * self.pause_s), LONGEST_PAUSE_S)
+        live.problem(
+            "state-failing",
+            f"the state cannot be written: {error}",
+            f"free space on {self.config.state}; nothing is lost, it goes on by itself",
+        )
+        if self.arrival and isinstance(error, OSError) and error.errno == errno.EFBIG:
+            watcher.retry_later(self.arrival)  # the limit is on this file, not on the disk
+            self.arrival = None
+
+    def _wait(self, seconds: float) -> None:
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s and not self.stopping:
+            notify.alive()
+            time.sleep(min(PAUSE_S, max(0.0, end_s - time.monotonic())) / 4)
 
     # --- signals and reload
 
@@ -161,6 +201,7 @@ def watching(config: Config, ledger: Ledger) -> Iterator[Watcher]:
         settle_s=config.watch.settle_s,
         rescan_s=config.watch.rescan_s,
         ignore=config.watch.ignore,
+        not_empty=[root for root in config.import_folders if ledger.has_photos_below(root)],
     )
     watcher.start()
     try:

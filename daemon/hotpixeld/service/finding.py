@@ -13,7 +13,8 @@ from hotpixeld.core.moments import Moments
 from hotpixeld.core.rank import Ranking, rank
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.core.similarity import find_similar, signature
-from hotpixeld.edge.photo import Photo, is_photo_name, read_photo
+from hotpixeld.edge.names import is_photo_name
+from hotpixeld.edge.photo import Photo, read_photo
 from hotpixeld.errors import PhotoError
 from hotpixeld.service.accumulation import BATCH_PHOTOS, PHOTOS_BEFORE_MOMENTS
 

@@ -1,5 +1,6 @@
 """One photo's path through the program."""
 
+import errno
 import hashlib
 import json
 import logging
@@ -21,6 +22,8 @@ from hotpixeld.errors import PhotoError
 from hotpixeld.service.accumulation import Accumulation
 from hotpixeld.service.copying import Copies, CopyOutcome, OutputFullError
 from hotpixeld.service.detection import Detection
+from hotpixeld.service.history import observed_bytes
+from hotpixeld.service.times import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +106,8 @@ class Handling:
         While it is being decoded its name stands in the state folder, so that a photo that kills
         the process twice is known by it.
         """
-        if self.ledger.deaths(path, identity) >= MOST_DEATHS:
+        deaths = self.ledger.deaths(path, identity)
+        if deaths >= MOST_DEATHS:
             raise PhotoError("killed-the-decoder", "the process died twice while it was decoded")
         marker = self.config.state / "decoding"
         marker.write_bytes(json.dumps([os.fsencode(path).hex(), identity]).encode())
@@ -111,6 +115,8 @@ class Handling:
             return read_photo(data, path.name, max_pixels=self.config.limits.max_pixels)
         finally:
             marker.unlink()
+            if deaths:  # it was not the photo
+                self.ledger.absolve(path, identity)
 
     def read_again(self, row: PhotoRow, data: bytes) -> Photo:
         """Decode a photo that the ledger has already; raise `PhotoError` where it cannot be."""
@@ -121,7 +127,7 @@ class Handling:
         self._refuse(path, b"", identity, PhotoError(found.reason, found.detail))
 
     def retry(self, path: Path | None) -> None:
-        """Take a photo again: a refused one is forgotten, a copy is written whatever became of it.
+        """Take a photo again: a refused or lost one is forgotten, a copy is written in any case.
 
         Parameters
         ----------
@@ -132,7 +138,8 @@ class Handling:
         with transaction(self.ledger.db):
             self.ledger.db.execute("DELETE FROM suspects WHERE ?1 IS NULL OR path = ?1", (raw,))
             self.ledger.db.execute(
-                "DELETE FROM photos WHERE statistics = 'refused' AND (?1 IS NULL OR path = ?1)",
+                "DELETE FROM photos WHERE statistics IN ('refused', 'lost') "
+                "AND (?1 IS NULL OR path = ?1)",
                 (raw,),
             )
             if raw is not None:
@@ -151,12 +158,15 @@ class Handling:
         marker = self.config.state / "decoding"
         try:
             path_hex, identity = json.loads(marker.read_bytes())
-        except (FileNotFoundError, ValueError):
+        except FileNotFoundError:
+            return
+        except ValueError:  # the process died while it wrote this
+            marker.unlink()
             return
         path = Path(os.fsdecode(bytes.fromhex(path_hex)))
         deaths = self.ledger.blame(path, identity)
-        log.warning("the process died %d time(s) while decoding %s", deaths, path)
         marker.unlink()
+        log.warning("the process died %d time(s) while decoding %s", deaths, path)
 
     def repair(
         self, path: Path, photo: Photo, sensor: SensorRow, *, earlier: PhotoRow | None
@@ -173,13 +183,18 @@ class Handling:
             return CopyOutcome("unaffected", "")
         try:
             copy = self._encode(photo, patch)
-            return self.copies.write(photo, path, copy, earlier=standing, now=self.now())
-        except OutputFullError as error:
-            return CopyOutcome("failed", f"no-space: {error}", standing)
-        except OSError as error:
-            return CopyOutcome("failed", f"output: {error}", standing)
+            outcome = self.copies.write(photo, path, copy, earlier=standing, now=self.now())
         except PhotoError as error:
             return CopyOutcome("failed", str(error), standing)
+        except OutputFullError as error:
+            self.copies.failing = str(error)
+            return CopyOutcome("failed", f"no-space: {error}", standing)
+        except OSError as error:
+            self.copies.failing = f"{self.config.output}: {error}"
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            return CopyOutcome("failed", f"{'no-space' if full else 'output'}: {error}", standing)
+        self.copies.failing = ""
+        return outcome
 
     def remake_copy(self, row: PhotoRow) -> Outcome:
         """Judge a photo of the ledger with the present defect map, and make its copy again."""
@@ -194,6 +209,7 @@ class Handling:
             copied = CopyOutcome(row.copy, "original-gone")
         else:
             copied = self.repair(row.path, photo, sensor, earlier=row)
+            self.ledger.update_photo(row.id, observations=observed_bytes(sensor, photo))
         with transaction(self.ledger.db):
             self.ledger.update_photo(
                 row.id,
@@ -226,7 +242,9 @@ class Handling:
     def _known(self, path: Path, photo: Photo, identity: str) -> Outcome | None:
         """Return what the ledger says of this image data, if it has it, under any name."""
         same = self.ledger.at(path, photo.digest)
-        if same is not None:  # it was touched, or its metadata changed
+        if (
+            same is not None and same.statistics != "lost"
+        ):  # it was touched, or its metadata changed
             self.ledger.add_photo(
                 path,
                 photo.digest,
@@ -237,6 +255,11 @@ class Handling:
             return Outcome(same.statistics, same.copy, same.reason, same.copy_reason)
         counted = self.ledger.counted(photo.digest)
         statistics: StatisticsState
+        if counted is not None and counted.statistics == "lost":  # and found again
+            return self._count_after_all(counted, path, photo, identity)
+        if counted is not None and not counted.path.exists():  # it was renamed
+            self.ledger.move_photo(counted.id, path, identity)
+            return Outcome(counted.statistics, counted.copy, counted.reason, counted.copy_reason)
         if counted is not None:
             statistics, reason = "duplicate", f"same image as {counted.path}"
         elif photo.own_mark or self.ledger.is_own_image(photo.digest):
@@ -253,6 +276,17 @@ class Handling:
             sensor_id=self.ledger.sensor_of(photo.sensor).id,
         )
         return Outcome(statistics, "none", reason)
+
+    def _count_after_all(self, row: PhotoRow, path: Path, photo: Photo, identity: str) -> Outcome:
+        """Fold a photo whose bytes were gone when they were needed, and are here again."""
+        assert row.sensor_id is not None
+        spool_digest = self.accumulation.spool(photo)
+        state = self.accumulation.initial_state(row.sensor_id)
+        with transaction(self.ledger.db):
+            self.ledger.move_photo(row.id, path, identity)
+            self.ledger.update_photo(row.id, statistics=state, reason="", spool_digest=spool_digest)
+        self.accumulation.admit(row.id, photo)
+        return Outcome(state, row.copy, "", row.copy_reason)
 
     def _record(
         self,
@@ -281,7 +315,8 @@ class Handling:
                 map_revision=sensor.map_revision,
                 spool_digest=spool_digest,
                 signature=signature,
-                captured_at=captured.isoformat() if captured else None,
+                observations=observed_bytes(sensor, photo),
+                captured_at=rfc3339(captured.timestamp()) if captured else None,
                 iso=photo.iso,
                 exposure_s=photo.exposure_s,
             )

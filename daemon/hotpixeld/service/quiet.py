@@ -12,6 +12,8 @@ log = logging.getLogger(__name__)
 # A quiet import folder: what is pending is written, so that a crash has little to replay.
 COMMIT_AFTER_QUIET_S = 300.0
 RETRY_COPIES_S = 30.0
+# How the reason of a copy begins that failed for what may pass by itself.
+HINDRANCES = ("no-space", "output")
 # Of so many times the photos that make a ranking due, arriving photos no longer put it off.
 OVERDUE = 3
 
@@ -35,7 +37,9 @@ class QuietWork:
         self.clock_s = clock_s
         self._busy_s = clock_s()
         self._retried_s = clock_s()
+        self._retried_id = 0
         self._backlog_may_wait = True
+        self._dated: dict[int, int] = {}
 
     def after_photo(self) -> None:
         """Do what a stream of arriving photos must not put off.
@@ -50,6 +54,7 @@ class QuietWork:
             self.reporting.photo_came()
         for sensor_id in self.state.accumulation.uncommitted(due=True):
             self.state.accumulation.commit(sensor_id)
+        self._replay()  # one for each that arrives, or a steady stream would put it off for ever
         if not self.state.accumulation.replays:
             self._rank_next(overdue=OVERDUE)
 
@@ -97,10 +102,18 @@ class QuietWork:
         row = self._next_of_backlog()
         if row is None:
             self._backlog_may_wait = False
+            self._date_again()
             return False
         outcome = self.state.handling.remake_copy(row)
         log.info("backlog: %s: copy %s %s", row.path, outcome.copy, outcome.copy_reason)
         return True
+
+    def _date_again(self) -> None:
+        """Date the new defects, now that the backlog has been observed at their sites."""
+        for sensor in self.state.ledger.sensors():
+            if sensor.map_revision > self._dated.get(sensor.id, 0):
+                self._dated[sensor.id] = sensor.map_revision
+                self.state.detection.reconsider(sensor)
 
     def _next_of_backlog(self) -> PhotoRow | None:
         found = self.state.ledger.db.execute(
@@ -111,20 +124,30 @@ class QuietWork:
         return self.state.ledger.photo(found[0]) if found else None
 
     def _retry_copies(self) -> bool:
+        """Try one failed copy; while none is hindered, the next at once.
+
+        The next try begins behind the one that was, so that no photo stands in others' way.
+        """
         if self.clock_s() - self._retried_s < RETRY_COPIES_S:
             return False
-        self._retried_s = self.clock_s()
-        for row in self.state.ledger.photos(states=("failed",)):
-            if row.copy_reason.startswith(("no-space", "output")):
-                outcome = self.state.handling.remake_copy(row)
-                if outcome.copy == "failed":
-                    return False
-                self._retried_s = -RETRY_COPIES_S
+        row = self._next_hindered_copy()
+        if row is not None:
+            self._retried_id = row.id
+            if not self.state.handling.remake_copy(row).copy_reason.startswith(HINDRANCES):
                 return True
+        self._retried_s = self.clock_s()
         return False
 
     def _report(self) -> bool:
         return self.reporting is not None and self.reporting.step()
+
+    def _next_hindered_copy(self) -> PhotoRow | None:
+        found = self.state.ledger.db.execute(
+            "SELECT id FROM photos WHERE copy = 'failed' AND (copy_reason LIKE 'no-space%' "
+            "OR copy_reason LIKE 'output%') ORDER BY id <= ?, id LIMIT 1",
+            (self._retried_id,),
+        ).fetchone()
+        return self.state.ledger.photo(found[0]) if found else None
 
     def _commit_after_quiet(self) -> bool:
         if self.clock_s() - self._busy_s < COMMIT_AFTER_QUIET_S:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotpixeld.config import Config
+from hotpixeld.edge.atomic import sweep_temporaries
 from hotpixeld.edge.database import FILE_NAME, open_database, verify
 from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.lock import hold
@@ -55,6 +56,7 @@ def open_state(
     folder = config.state
     folder.mkdir(parents=True, exist_ok=True)
     with hold(folder / "lock"), contextlib.ExitStack() as closing:
+        sweep_temporaries(folder)
         db = open_database(folder, create=True)
         closing.callback(db.close)
         verify(db, folder / FILE_NAME)
