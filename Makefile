@@ -63,6 +63,7 @@ LIVE := test -z "$(DESTDIR)" && test -d /run/systemd/system
 install: ## as a system service: /opt/hotpixeld, config in /etc/hotpixeld (never overwritten), systemd unit
 	$(SYSTEM_PYTHON) -m venv $(OPT)/venv
 	$(OPT)/venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade .
+	sed -i '1s|^#!.*|#!/opt/hotpixeld/venv/bin/python|' $(OPT)/venv/bin/hotpixeld
 	install -d $(LOCAL)/bin $(UNITS)/hotpixeld.service.d
 	ln -sfn /opt/hotpixeld/venv/bin/hotpixeld $(LOCAL)/bin/hotpixeld
 	install -D -m 644 systemd/hotpixeld.service $(UNITS)/hotpixeld.service

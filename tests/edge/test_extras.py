@@ -97,30 +97,30 @@ def heic(image: Image.Image, **options: Any) -> bytes:  # noqa: ANN401 - the cod
 
 
 def test_a_heic_photo_is_read_and_its_copy_is_about_as_large_and_marked() -> None:
-    image = pictures.image("RGB", (320, 240))
+    image = pictures.image("RGB", (160, 120))
     block = pictures.exif()
     block[0x0112] = 1
     photo = read(heic(image, quality=80, exif=block.tobytes()))
     assert (photo.container, photo.sensor.kind) == ("HEIC", "heic")
-    assert (photo.sensor.serial, photo.sensor.width, photo.own_mark) == ("A 123", 320, False)
+    assert (photo.sensor.serial, photo.sensor.width, photo.own_mark) == ("A 123", 160, False)
     assert float(np.abs(photo.frame.astype(int) - np.asarray(image)).mean()) < 6
-    patch = Patch(np.array([100]), np.array([200]), np.array([[255, 0, 255]], np.uint8))
+    patch = Patch(np.array([50]), np.array([100]), np.array([[255, 0, 255]], np.uint8))
     copy = encode_copy(photo, patch, jpeg="blocks", quality=97)
     again = read(copy.data)
     assert (copy.method, copy.extension) == ("reencoded", ".heic")
     assert 0.8 < len(copy.data) / len(photo.data) < 1.3
     assert again.own_mark
     assert (again.sensor, again.captured_at) == (photo.sensor, photo.captured_at)
-    assert int(again.frame[100, 200, 0]) > int(photo.frame[100, 200, 0])
+    assert int(again.frame[50, 100, 0]) > int(photo.frame[50, 100, 0])
 
 
-@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("orientation", [1, 8])
 def test_the_frame_of_a_heic_photo_is_as_stored(orientation: int) -> None:
-    image = pictures.image("RGB", (320, 240))
+    image = pictures.image("RGB", (160, 120))
     block = pictures.exif()
     block[0x0112] = orientation
     photo = read(heic(image, quality=90, exif=block.tobytes()))
-    assert photo.frame.shape == (240, 320, 3)
+    assert photo.frame.shape == (120, 160, 3)
     assert photo.orientation == orientation
     assert float(np.abs(photo.frame.astype(int) - np.asarray(image)).mean()) < 6
     copy = encode_copy(photo, three_pixels(photo, 9), jpeg="blocks", quality=97)
@@ -128,7 +128,7 @@ def test_the_frame_of_a_heic_photo_is_as_stored(orientation: int) -> None:
 
 
 def test_a_heic_photo_cut_anywhere_is_refused() -> None:
-    data = heic(pictures.image("RGB", (320, 240)), quality=80)
+    data = heic(pictures.image("RGB", (160, 120)), quality=80)
     for end in range(20, len(data), len(data) // 20):
         assert refusal(data[:end]) in reasons.ALL
 

@@ -100,5 +100,4 @@ def laid_out(frame: Frame) -> Frame:
     width = frame.shape[1]
     if frame.flags.c_contiguous or frame.strides == (4 * width, 4, 1):
         return frame
-    copied: Frame = np.ascontiguousarray(frame)
-    return copied
+    return frame.copy(order="C")

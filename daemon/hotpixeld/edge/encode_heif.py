@@ -7,6 +7,7 @@ import numpy as np
 from hotpixeld.core.patch import Patch
 from hotpixeld.edge import exif, extras, heif, reasons, samples
 from hotpixeld.edge.copies import EncodedCopy
+from hotpixeld.edge.decode import Frame
 from hotpixeld.edge.photo import Photo
 from hotpixeld.errors import PhotoError
 
@@ -29,21 +30,17 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
     image = file[file.primary_index]
     wanted = samples.patched(stored, patch)
     options = {k: v for k in ("icc_profile", "xmp") if (v := image.info.get(k))}
-    options["exif"] = exif.marked_block(image.info.get("exif"), orientation)
+    exif_block = image.info.get("exif") or b""
 
-    def encoded(quality: int) -> bytes:
+    def encoded(values: Frame, quality: int, **metadata: bytes) -> bytes:
         stream = io.BytesIO()
-        codec.encode(
-            image.mode,
-            image.size,
-            wanted.tobytes(),
-            stream,
-            quality=quality,
-            **options,
-        )
+        size = values.shape[1], values.shape[0]
+        codec.encode(image.mode, size, values.tobytes(), stream, quality=quality, **metadata)
         return stream.getvalue()
 
-    quality, copy = samples.at_equal_size(encoded, len(photo.data))
+    size = len(photo.data) - len(exif_block) - sum(map(len, options.values()))
+    quality = samples.quality_of_equal_size(lambda v, q: len(encoded(v, q)), wanted, size)
+    copy = encoded(wanted, quality, exif=exif.marked_block(exif_block, orientation), **options)
     again = heif.decoded(codec, heif.without_rotation(copy)[0], limit)[1]
     if again.shape != wanted.shape or again.dtype != wanted.dtype:
         raise PhotoError(reasons.NOT_WRITABLE, "the re-encoded HEIC has another shape")

@@ -40,9 +40,11 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
         samples.check_same(_stored(data, limit), wanted)
         return EncodedCopy(data, ".webp", "lossless")
     size = sum(c.end - c.start for c in layout.chunks if c.name == b"VP8 ")
-    quality, _ = samples.at_equal_size(
-        lambda quality: _encoded(image, limit, quality=quality)[b"VP8 "], size
-    )
+
+    def encoded_bytes(values: Frame, quality: int) -> int:
+        return len(_encoded(Image.fromarray(values), limit, quality=quality)[b"VP8 "])
+
+    quality = samples.quality_of_equal_size(encoded_bytes, wanted, size)
     chunks = _encoded(image, limit, quality=quality)
     data = _assembled(photo.data, layout, chunks, mark=exif.OWN_MARK.encode("ascii"))
     difference = np.abs(_stored(data, limit).astype(np.int16) - wanted)

@@ -6,7 +6,6 @@ what events should have told makes scans more frequent.
 """
 
 import errno
-import logging
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -29,10 +28,9 @@ _SUSPICIOUS_S = 30.0
 _TRUSTED_AGAIN = 10  # so many scans without a missed photo
 _SCAN_SHARE = 100  # polling may take one part in so many of the time
 _EVENTS_LATE_S = 5.0  # a file this new may still be told of
+_CALM_S = 1.0
 _NEW_FOLDER_S = 0.3  # so that a copied tree is listed once, not once per folder
-_DEGRADED = ("events-missed", "inotify-limit", "inotify-instances", "import-empty")
-
-logger = logging.getLogger(__name__)
+_DEGRADED = ("events-missed", "inotify-limit", "inotify-gaps", "inotify-instances", "import-empty")
 
 
 @dataclass(frozen=True)
@@ -183,6 +181,10 @@ class Folder:
             return None
         return self.path.rstrip("/") + "/" + told[len(prefix) :]
 
+    def relative(self, path: str) -> str:
+        """Return the part of a path of this folder that is below it."""
+        return path[len(self.path.rstrip("/")) + 1 :]
+
     def remembers(self, found: FoundFile) -> bool:
         """Return True if this very content at this place has been dealt with or handed over."""
         mark = _mark(found)
@@ -211,6 +213,14 @@ class Folder:
         self._scan_at_s = min(self._scan_at_s, at_s)
         self._excused = True
 
+    def doubt_path(self, path: str, now_s: float) -> None:
+        """Scan soon, because an event told of ``path`` and nothing is there.
+
+        It may be gone; or it is elsewhere, because folders were renamed meanwhile.
+        """
+        if not Path(path).is_symlink():
+            self.scan_soon(now_s + max(_CALM_S, self._last_scan_took_s * _SCAN_SHARE))
+
     def new_folder(self, path: str, now_s: float) -> None:
         """List a folder that was made or moved in, and what is below it, in a moment."""
         self._new_folders[path] = now_s + _NEW_FOLDER_S
@@ -238,7 +248,7 @@ class Folder:
             return
         fault = self._watching.fault(now_s)
         if fault is not None:
-            logger.warning("watching %s anew: %s", printable(self.path), fault)
+            self.problems.log("watching-anew", f"watching {printable(self.path)} anew: {fault}")
             self._watch_anew(now_s)
         elif self._watching.polled and self._scan is None:
             self._scan_at_s = min(self._scan_at_s, now_s + self._interval_s())
@@ -263,7 +273,7 @@ class Folder:
 
     def _arrived(self, identity: tuple[int, int], now_s: float) -> None:
         if self._identity is not None:
-            logger.warning("%s is another folder now", printable(self.path))
+            self.problems.log("other-folder", f"{printable(self.path)} is another folder now")
         self._identity = identity
         self._misses = 0
         self._state = "ok"
@@ -328,6 +338,8 @@ class Folder:
                 if path == top or path.startswith(top.rstrip("/") + "/"):
                     del self._new_folders[path]
             self._scan = Scan(self.path, self._names, top)
+            if not Path(top).is_dir():
+                self.doubt_path(top, now_s)
 
     def _finish(self, scan: Scan, now_s: float) -> None:
         self._scan = None

@@ -23,7 +23,9 @@ class Photo:
     data : bytes
         The file as it was read.
     frame : (height, width, channels) uint8 or uint16
-        Stored pixels in DN, before any EXIF rotation; channels 1 (grey), 3 (RGB) or 4 (CMYK).
+        Stored pixels in DN, before any EXIF rotation; channels 1 (grey), 3 (RGB) or 4
+        (CMYK; of RAW the sites of a 2x2 Bayer cell, so that a RAW frame has half the height and
+        width of its sensor).
         Alpha is left out, palettes are expanded to RGB, one bit is 0 and 255. Of several images
         in one file, the first.
     sensor : Sensor

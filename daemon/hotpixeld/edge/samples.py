@@ -6,6 +6,7 @@ the nearest colour of its palette, or a new one where the palette has an entry t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from hotpixeld.edge.decode import Frame
 from hotpixeld.errors import PhotoError
 
 _OPAQUE = 255
+_TILE_PX, _LARGE_PX = 64, 1_000_000
 _OTHER_ALPHA = 1 << 20  # farther than any two colours
 
 
@@ -78,16 +80,42 @@ def unused_tail(indices: Frame, size: int, keep: Sequence[int] = ()) -> tuple[in
     return tuple(range(last_used + 1, size))
 
 
-def at_equal_size(encode: Callable[[int], bytes], size_bytes: int) -> tuple[int, bytes]:
-    """Return the least quality at which a lossy coder gives at least as many bytes, and those."""
+def quality_of_equal_size(
+    encoded_bytes: Callable[[Frame, int], int], values: Frame, size_bytes: int
+) -> int:
+    """Return the least quality at which a lossy coder needs at least ``size_bytes``.
+
+    Parameters
+    ----------
+    encoded_bytes : callable
+        Gives the size of some values (height, width, samples) at a quality of 1 to 100.
+    values : (height, width, samples)
+        The whole picture; of a large one, tiles from all over it stand for it.
+    size_bytes : int
+        What the coder made of the whole picture before.
+    """
+    tiles = _tiles(values)
+    wanted_bytes = size_bytes * tiles.size // values.size
     low, high = 1, 100
     while low < high:
         middle = (low + high) // 2
-        if len(encode(middle)) < size_bytes:
+        if encoded_bytes(tiles, middle) < wanted_bytes:
             low = middle + 1
         else:
             high = middle
-    return low, encode(low)
+    return low
+
+
+def _tiles(values: Frame) -> Frame:
+    """Return every fourth tile down and across, put together; all of a small picture."""
+    height, width = values.shape[0] // _TILE_PX * _TILE_PX, values.shape[1] // _TILE_PX * _TILE_PX
+    if height * width < _LARGE_PX:
+        return values
+    tiles = values[:height, :width].reshape(
+        height // _TILE_PX, _TILE_PX, width // _TILE_PX, _TILE_PX, -1
+    )[::4, :, ::4]
+    across, down = tiles.shape[2] * _TILE_PX, tiles.shape[0] * _TILE_PX
+    return cast("Frame", np.ascontiguousarray(tiles).reshape(down, across, -1))
 
 
 def check_same(decoded: Frame, wanted: Frame) -> None:

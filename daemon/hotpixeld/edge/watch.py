@@ -6,7 +6,6 @@ hints into a queue.
 
 import contextlib
 import math
-import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -302,11 +301,12 @@ class Watcher:
             folder.scan_soon(at_s)
 
     def _told(self, folder: Folder, path: str, how: How, now_s: float) -> None:
-        if not self._names.wants(os.path.relpath(path, folder.path)):
+        if not self._names.wants(folder.relative(path)):
             return
         identity = identity_at(path)
         if identity is None:
             self._room.leave(path)
+            folder.doubt_path(path, now_s)
         else:
             self._consider(folder, FoundFile(path, identity), how, now_s)
 
@@ -314,7 +314,12 @@ class Watcher:
         if folder.remembers(found):
             return
         if not self._room.holds(found.path, found.identity):
-            if self._known(found.as_path(), found.identity):
+            try:
+                known = self._known(found.as_path(), found.identity)
+            except Exception:
+                folder.scan_soon(now_s + _CALM_S)  # so that the photo is not lost with the error
+                raise
+            if known:
                 folder.remember(found)
                 return
             if how == "found":

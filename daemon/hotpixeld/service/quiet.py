@@ -138,9 +138,6 @@ class QuietWork:
         self._retried_s = self.clock_s()
         return False
 
-    def _report(self) -> bool:
-        return self.reporting is not None and self.reporting.step()
-
     def _next_hindered_copy(self) -> PhotoRow | None:
         found = self.state.ledger.db.execute(
             "SELECT id FROM photos WHERE copy = 'failed' AND (copy_reason LIKE 'no-space%' "
@@ -148,6 +145,9 @@ class QuietWork:
             (self._retried_id,),
         ).fetchone()
         return self.state.ledger.photo(found[0]) if found else None
+
+    def _report(self) -> bool:
+        return self.reporting is not None and self.reporting.step()
 
     def _commit_after_quiet(self) -> bool:
         if self.clock_s() - self._busy_s < COMMIT_AFTER_QUIET_S:

@@ -46,9 +46,13 @@ class HuffmanTable:
         return cls(codes)
 
     @cached_property
-    def symbols(self) -> dict[tuple[int, int], int]:
-        """The symbol of each (code, length)."""
-        return {code: symbol for symbol, code in self.codes.items()}
+    def symbols(self) -> list[tuple[int, int]]:
+        """By the next 16 bits, the symbol they begin with and its code's length, or (-1, 1)."""
+        entries = [(-1, 1)] * 65536
+        for symbol, (code, length) in self.codes.items():
+            count = 1 << (16 - length)
+            entries[code * count : (code + 1) * count] = [(symbol, length)] * count
+        return entries
 
     def decoding(self, *, dc: bool) -> npt.NDArray[np.int32]:
         """Return a table by the next 16 bits of the scan.

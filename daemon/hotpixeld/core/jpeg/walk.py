@@ -12,6 +12,7 @@ is exact.
 
 from array import array
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -301,8 +302,11 @@ def _walk_lanes(
     if again is None:
         return _walk_serially(windows, coding, bits, blocks)
     chain = _Chain(_Serial(windows, coding), known, len(coding.dc), blocks, bits)
+    meets = known.find(again[1].positions, again[1].states)
     retries = np.searchsorted(again[0], np.arange(len(wrong) + 1))
-    retry_of = dict(zip(wrong.tolist(), range(len(wrong)), strict=True))
+    part_of = {
+        int(index): slice(*bounds) for index, bounds in zip(wrong, pairwise(retries), strict=True)
+    }
     owner, current, at = lane[own], 0, 0
     while at >= 0:
         chain.add(known.positions[at : first[current + 1]], known.states[at : first[current + 1]])
@@ -311,9 +315,8 @@ def _walk_lanes(
             break
         at = int(joins[current])
         if at < 0:
-            retry = retry_of[current]
-            part = slice(retries[retry], retries[retry + 1])
-            at = chain.bridge(again[1].positions[part], again[1].states[part])
+            part = part_of[current]
+            at = chain.bridge(again[1].positions[part], again[1].states[part], meets[part])
         current = int(owner[at])
     return chain.positions()
 
@@ -336,9 +339,16 @@ class _Chain:
         self._positions.append(positions)
         self._states.append(states)
 
-    def bridge(self, positions: npt.NDArray[np.int32], states: npt.NDArray[np.int16]) -> int:
-        """Append starts up to the first known one, decoding on where there is none; return it."""
-        meets = self._known.find(positions, states)
+    def bridge(
+        self,
+        positions: npt.NDArray[np.int32],
+        states: npt.NDArray[np.int16],
+        meets: npt.NDArray[np.intp],
+    ) -> int:
+        """Append starts up to the first that meets a known one; return that.
+
+        Where none does (-1), decode on from the last.
+        """
         met = np.flatnonzero(meets >= 0)
         if len(met):
             self.add(positions[: met[0]], states[: met[0]])
