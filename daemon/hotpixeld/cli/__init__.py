@@ -22,6 +22,7 @@ _ROOMS = {
     "find": "find",
     "correct": "correct",
     "report": "report",
+    "doctor": "doctor",
     "check-config": "settings",
     "config-schema": "settings",
     "systemd-dropin": "settings",
