@@ -205,6 +205,7 @@ class Rig:
 def check_exact(state: Path, known: dict[str, bytes]) -> None:
     """Check that the newest sums of each epoch are those of exactly the photos called folded."""
     frames = dict(digest_and_frame(data) for data in known.values())
+    state.mkdir(exist_ok=True)
     with contextlib.closing(open_database(state, create=True)) as db:
         newest = db.execute(
             "SELECT epoch, max(generation) AS generation, file FROM generations GROUP BY epoch"

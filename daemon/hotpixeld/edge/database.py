@@ -223,6 +223,8 @@ def _told(path: Path) -> Iterator[None]:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
             raise OSError(f"{path}: {error}") from error
         raise StateError(_damage(path, str(error))) from error
+    except UnicodeDecodeError as error:
+        raise StateError(_damage(path, str(error))) from error
 
 
 def _damage(path: Path, what: str) -> str:
