@@ -51,3 +51,13 @@ def test_padding_before_the_end_is_no_damage(padding: bytes) -> None:
     data = pictures.encoded(pictures.image("RGB", (300, 200)), "JPEG")
     _, end = scan_of(data)
     read(data[:end] + padding + data[end:])
+
+
+def test_a_missing_restart_marker_is_damage() -> None:
+    data = pictures.encoded(pictures.image("RGB", (300, 200)), "JPEG", restart_marker_rows=1)
+    read(data)
+    marker = data.index(b"\xff\xd3")
+    for changed in (data[:marker] + data[marker + 2 :], data[:marker] + data[marker + 400 :]):
+        with pytest.raises(PhotoError) as caught:
+            read(changed)
+        assert caught.value.reason == reasons.DAMAGED

@@ -43,7 +43,7 @@ def repaired(
             why = f"not block-wise: {refusal.reason}"
         else:
             others = "the other images are copied" if photo.pages > 1 else ""
-            return EncodedCopy(data, ".jpg", "blocks", others)
+            return EncodedCopy(data, "", "blocks", others)
     return reencode(photo, patch, quality, why)
 
 
@@ -79,7 +79,7 @@ def reencode(photo: Photo, patch: Patch, quality: int, why: str) -> EncodedCopy:
     copy = _spliced(photo.data, original, stream.getvalue())
     _check(copy, repaired)
     note = "; ".join(part for part in (why, tables_note) if part)
-    return EncodedCopy(copy, ".jpg", "reencoded", note)
+    return EncodedCopy(copy, "", "reencoded", note)
 
 
 def _options(
