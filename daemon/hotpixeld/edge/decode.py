@@ -83,7 +83,8 @@ def frame_of(image: Image.Image) -> Frame:
     Returns
     -------
     (height, width, channels) uint8 or uint16
-        C order, memory of its own; channels 1 (grey), 3 (RGB) or 4 (CMYK).
+        Channels 1 (grey), 3 (RGB) or 4 (CMYK). In C order, or read-only with four bytes from
+        pixel to pixel: then it is the image's own memory, kept alive by the frame.
 
     Raises
     ------
@@ -106,9 +107,9 @@ def _frame_of(image: Image.Image) -> Frame:
     if mode not in _CHANNELS:
         raise PhotoError(reasons.UNSUPPORTED_PIXELS, f"mode {mode}")
     if _CHANNELS[mode] > 1:
-        copied = arrow.first_channels(image, _CHANNELS[mode])
-        if copied is not None:
-            return copied
+        seen = arrow.first_channels(image, _CHANNELS[mode])
+        if seen is not None:
+            return seen
     plain = image.convert("L") if mode == "1" else image
     values = np.asarray(plain).reshape(image.height, image.width, -1)
     return np.ascontiguousarray(values[..., : _CHANNELS[mode]])
