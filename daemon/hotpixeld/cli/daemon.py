@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import signal
+import sys
 
 from hotpixeld.cli.terminal import say
 from hotpixeld.config import find_config, load_config
@@ -10,6 +12,8 @@ from hotpixeld.edge.logs import set_up_logging
 
 def execute(options: argparse.Namespace) -> int:
     """Run the chosen command."""
+    if options.command == "run":
+        signal.signal(signal.SIGTERM, _end)  # nothing is begun yet; the daemon then sets its own
     path = find_config(options.config, os.environ)
     config = load_config(path)
     set_up_logging(config.log.level, config.log.format)
@@ -22,3 +26,7 @@ def execute(options: argparse.Namespace) -> int:
 
     (dry_run if options.dry_run else single_pass)(config, say)
     return 0
+
+
+def _end(_number: int, _frame: object) -> None:
+    sys.exit(0)
