@@ -3,17 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check format lint types layers bench soak demo clean install uninstall
+.PHONY: help run test check format lint types layers bench soak docs demo clean install uninstall
 
 help: ## what one can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml setup.py daemon/hotpixeld/core/_kernel.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-$(VENV)/developed: pyproject.toml
+$(VENV)/developed: pyproject.toml setup.py daemon/hotpixeld/core/_kernel.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/installed
@@ -40,13 +40,16 @@ layers: $(VENV)/developed
 	$(BIN)/lint-imports
 
 bench: $(VENV)/developed ## the figures of the README, each beside its rival
-	$(BIN)/python -m benchmarks
+	PYTHONPATH=tests $(BIN)/python -m benchmarks
 
 soak: $(VENV)/developed ## the long sweeps
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak --timeout 7200
+
+docs: $(VENV)/installed ## make the man pages and completions from the commands and the schema
+	$(BIN)/python -m hotpixeld.cli.manual .
 
 demo: $(VENV)/developed ## a fake camera with a stuck pixel, before and after
-	$(BIN)/python tests/demo.py
+	PYTHONPATH=tests $(BIN)/python tests/demo.py
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
@@ -63,6 +66,7 @@ LIVE := test -z "$(DESTDIR)" && test -d /run/systemd/system
 install: ## as a system service: /opt/hotpixeld, config in /etc/hotpixeld (never overwritten), systemd unit
 	$(SYSTEM_PYTHON) -m venv $(OPT)/venv
 	$(OPT)/venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade .
+	sed -i '1s|^#!.*|#!/opt/hotpixeld/venv/bin/python|' $(OPT)/venv/bin/hotpixeld
 	install -d $(LOCAL)/bin $(UNITS)/hotpixeld.service.d
 	ln -sfn /opt/hotpixeld/venv/bin/hotpixeld $(LOCAL)/bin/hotpixeld
 	install -D -m 644 systemd/hotpixeld.service $(UNITS)/hotpixeld.service

@@ -11,11 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from hotpixeld.cli.status import gather
 from hotpixeld.edge.database import open_database
 from hotpixeld.edge.generations import read_generation
 from hotpixeld.edge.ledger import Ledger, PhotoRow
 from hotpixeld.edge.pixels import pixel_document, read_pixels
+from hotpixeld.service.health import gather
 
 CONFIG = """\
 version: 1

@@ -1,4 +1,7 @@
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +101,36 @@ def test_a_bind_mounted_output_inside_import_is_refused(
     monkeypatch.setattr(Path, "read_bytes", mounts)
     problems = _problems(tmp_path, import_="/data/photos", output="/srv/my in/out", state="st")
     assert problems == {"output": "is inside the import folder /data/photos"}
+
+
+def _can_mount() -> bool:
+    unshare = shutil.which("unshare")
+    return (
+        bool(unshare)
+        and not subprocess.run(
+            ["unshare", "-Urm", "true"], check=False, capture_output=True
+        ).returncode
+    )
+
+
+@pytest.mark.skipif(not _can_mount(), reason="no user namespaces here: no mount without root")
+@pytest.mark.parametrize("inner", [".", "sub"])
+def test_a_real_bind_mount_of_the_import_folder_is_seen_through(tmp_path: Path, inner: str) -> None:
+    (tmp_path / "in/sub").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "c.yaml").write_text("import: in\noutput: elsewhere/out\nstate: st\n")
+    code = "import sys; from hotpixeld.cli import main; sys.exit(main(['check-config', 'c.yaml']))"
+    done = subprocess.run(
+        [
+            *("unshare", "-Urm", "sh", "-c"),
+            f'mount --bind in/{inner} elsewhere && exec "$0" -c "$1"',
+            *(sys.executable, code),
+        ],
+        cwd=tmp_path,
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"]},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 78
+    assert f"c.yaml:2:9: output: is inside the import folder {tmp_path}/in" in done.stderr

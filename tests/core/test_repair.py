@@ -43,10 +43,11 @@ def test_a_spot_is_gone_wherever_it_lies(spot: str) -> None:
     patch = repair_patch(frame, [footprint(*SPOTS[spot])], when="visible")
     repaired = patch.applied_to(frame)
     error = np.abs(repaired.astype(int) - clean.astype(int))
-    assert error.max() <= 8
-    assert (np.argwhere(error.any(axis=2)).tolist()) == sorted(
-        [list(place) for place in SPOTS[spot] if error[place].any()]
-    )
+    assert error.max() <= 6
+    far = np.ones(frame.shape[:2], bool)
+    for row, column in SPOTS[spot]:
+        far[max(0, row - 3) : row + 4, max(0, column - 3) : column + 4] = False
+    assert not error[far].any()
 
 
 def test_only_the_spoiled_channel_changes() -> None:
@@ -54,9 +55,9 @@ def test_only_the_spoiled_channel_changes() -> None:
     frame = clean.copy()
     frame[20, 20, 0] = 255
     spot = footprint((20, 20), spoiled=(True, False, False))
-    patch = repair_patch(frame, [spot], when="visible")
-    assert patch.values_dn[0, 1:].tolist() == frame[20, 20, 1:].tolist()
-    assert abs(int(patch.values_dn[0, 0]) - int(clean[20, 20, 0])) <= 4
+    repaired = repair_patch(frame, [spot], when="visible").applied_to(frame)
+    assert np.array_equal(repaired[..., 1:], clean[..., 1:])
+    assert abs(int(repaired[20, 20, 0]) - int(clean[20, 20, 0])) <= 4
 
 
 def test_neighbouring_defects_are_never_used_for_each_other() -> None:
@@ -71,7 +72,8 @@ def test_neighbouring_defects_are_never_used_for_each_other() -> None:
 def test_a_defect_that_does_not_show_leaves_the_photo_unaffected() -> None:
     frame = slope()
     assert len(repair_patch(frame, [footprint((20, 20))], when="visible")) == 0
-    assert len(repair_patch(frame, [footprint((20, 20))], when="always")) == 1
+    frame[20, 20] += 3
+    assert len(repair_patch(frame, [footprint((20, 20))], when="always")) >= 1
 
 
 def test_repairing_a_repaired_frame_changes_nothing() -> None:
@@ -88,7 +90,8 @@ def test_no_pixel_is_repaired_twice_and_all_are_in_order() -> None:
     spots = [footprint((20, 20), (20, 21)), footprint((20, 21), (20, 22)), footprint((21, 20))]
     patch = repair_patch(frame, spots, when="always")
     places = list(zip(patch.rows.tolist(), patch.columns.tolist(), strict=True))
-    assert places == sorted(set(places)) == [(20, 20), (20, 21), (20, 22), (21, 20)]
+    assert places == sorted(set(places))
+    assert {(20, 20), (20, 21), (20, 22), (21, 20)} <= set(places)
 
 
 def test_pixels_beyond_the_frame_are_passed_over() -> None:
@@ -105,7 +108,8 @@ def test_sixteen_bits_and_any_number_of_channels(channels: int) -> None:
     spot = footprint((20, 20), spoiled=(True,) * channels)
     patch = repair_patch(frame, [spot], when="visible")
     assert patch.values_dn.dtype == np.uint16
-    assert np.abs(patch.values_dn[0].astype(int) - clean[20, 20].astype(int)).max() < 900
+    repaired = patch.applied_to(frame).astype(int)
+    assert np.abs(repaired - clean.astype(int)).max() < 1000
 
 
 def test_no_known_defect_no_patch() -> None:
@@ -119,7 +123,7 @@ def test_a_footprint_chosen_in_the_photo_holds_what_stands_off() -> None:
     frame[20, 20:23] = 255
     chosen = {(p.row, p.column) for p in footprint_at(frame, 20, 21)}
     assert {(20, 20), (20, 21), (20, 22)} <= chosen
-    assert len(chosen) <= 7
+    assert all(abs(row - 20) <= 3 and abs(column - 21) <= 3 for row, column in chosen)
 
 
 def test_a_footprint_is_chosen_at_a_corner_too() -> None:

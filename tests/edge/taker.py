@@ -24,6 +24,7 @@ def main() -> None:
     arguments.add_argument("--mode", default="auto")
     arguments.add_argument("--settle", type=float, default=0.5)
     arguments.add_argument("--rescan", type=float, default=300)
+    arguments.add_argument("--check", type=float, default=5)
     arguments.add_argument("--every", type=float, default=0.5)
     arguments.add_argument("--user", type=int)
     asked = arguments.parse_args()
@@ -37,6 +38,7 @@ def main() -> None:
         mode=asked.mode,
         settle_s=asked.settle,
         rescan_s=asked.rescan,
+        check_s=asked.check,
     )
     watcher.start()
     threading.Thread(target=_stop_at_end_of_input, args=(watcher,), daemon=True).start()

@@ -257,3 +257,9 @@ def test_lossy_webp_is_coded_again_about_as_large_and_marked(
     assert opened.mode == mode
     if "xmp" in extras:
         assert opened.info["xmp"] == b"<x/>"
+
+
+def test_the_quality_of_a_large_picture_is_found_on_tiles_of_it() -> None:
+    photo = read(pictures.encoded(pictures.image("RGB", (1400, 1050)), "WEBP", quality=75))
+    copy = repaired(photo, three_pixels(photo, 9))
+    assert 1 <= len(copy.data) / len(photo.data) < 1.5

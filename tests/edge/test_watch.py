@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from hotpixeld.edge import folder
+from hotpixeld.edge.filesystem import Mount
 from hotpixeld.edge.found import Identity
+from hotpixeld.edge.problems import Problems
 from hotpixeld.edge.watch import Watcher
 from hotpixeld.edge.whole import NotYet, WholeFile
 
@@ -140,6 +143,35 @@ def test_a_refused_photo_comes_again_after_a_while_or_when_it_changes(
     assert watched.retry_later(path) is None
 
 
+def test_an_operator_s_word_brings_photos_back_at_once(
+    tmp_path: Path, watched: Watcher, clock: Clock
+) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    assert all_due(watched, clock, 10) == ["a.jpg", "b.jpg"]
+    for _ in range(3):
+        watched.retry_later(tmp_path / "a.jpg")
+    watched.forget(tmp_path / "a.jpg")
+    assert all_due(watched, clock, 3) == ["a.jpg"]
+    for _ in range(3):
+        watched.retry_later(tmp_path / "a.jpg")
+    watched.forget()
+    assert all_due(watched, clock, 8) == ["a.jpg", "b.jpg"]
+
+
+def test_what_waits_for_the_disk_comes_back_within_the_time_asked_for(
+    tmp_path: Path, watched: Watcher, clock: Clock
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"x")
+    assert all_due(watched, clock, 10) == ["a.jpg"]
+    for _ in range(8):
+        delay_s = watched.retry_later(path, at_most_s=30)
+        assert delay_s is not None
+        assert delay_s <= 30
+        assert all_due(watched, clock, delay_s + 1) == ["a.jpg"]
+
+
 def test_a_held_open_photo_waits_while_others_pass(
     tmp_path: Path, watched: Watcher, clock: Clock
 ) -> None:
@@ -149,9 +181,14 @@ def test_a_held_open_photo_waits_while_others_pass(
         if watched.read(tmp_path / "a.jpg") != NotYet("open-for-writing"):
             pytest.skip("this file system gives no leases")
         (tmp_path / "b.jpg").write_bytes(b"x")
-        assert all_due(watched, clock, 600) == ["b.jpg"]
+        assert all_due(watched, clock, 500) == ["b.jpg"]
         assert watched.status().queue == 1
+        assert watched.status().problems == ()
+        assert watched.caught_up
+        assert all_due(watched, clock, 200) == []
+        assert [problem.code for problem in watched.status().problems] == ["held-open"]
     assert all_due(watched, clock, 70) == ["a.jpg"]
+    assert watched.status().problems == ()
     assert isinstance(watched.read(tmp_path / "a.jpg"), WholeFile)
 
 
@@ -241,6 +278,105 @@ def test_events_bring_new_photos_soon(tmp_path: Path, act: str) -> None:
     assert watcher.status().problems == ()
     assert taken_within(watcher, 2 * SETTLE_S, 1) == []
     watcher.stop()
+
+
+def test_a_root_that_is_a_symbolic_link_is_watched_under_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    (tmp_path / "link").symlink_to("one")
+    watcher = Watcher(
+        [tmp_path / "link"], known=nothing_known, mode="inotify", settle_s=SETTLE_S, check_s=0.2
+    )
+    watcher.start()
+    assert watcher.next_photo(0.05) is None
+    (tmp_path / "one/a.jpg").write_bytes(b"x")
+    assert watcher.next_photo(5) == tmp_path / "link/a.jpg"
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to("two")
+    (tmp_path / "two/b.jpg").write_bytes(b"x")
+    assert watcher.next_photo(5) == tmp_path / "link/b.jpg"
+    watcher.stop()
+
+
+def test_several_folders_are_watched_and_one_that_is_missing_does_not_stop_the_others(
+    tmp_path: Path,
+) -> None:
+    roots = [tmp_path / name for name in ("a", "b", "absent")]
+    for root in roots[:2]:
+        root.mkdir()
+    watcher = Watcher(roots, known=nothing_known, mode="inotify", settle_s=SETTLE_S)
+    watcher.start()
+    assert watcher.next_photo(0.05) is None
+    for root in roots[:2]:
+        (root / f"{root.name}.jpg").write_bytes(b"x")
+    assert sorted(taken_within(watcher, 5, 2)) == ["a.jpg", "b.jpg"]
+    assert [folder.state for folder in watcher.status().folders] == ["ok", "ok", "missing"]
+    assert watcher.caught_up
+    watcher.stop()
+
+
+def test_a_folder_that_held_photos_before_and_is_empty_at_the_start_is_said(
+    tmp_path: Path, clock: Clock
+) -> None:
+    watcher = Watcher(
+        [tmp_path], known=nothing_known, mode="poll", clock=clock, not_empty=[tmp_path]
+    )
+    watcher.start()
+    assert watcher.next_photo(0) is None
+    assert watcher.status().folders[0].state == "degraded"
+    assert [problem.code for problem in watcher.status().problems] == ["import-empty"]
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    assert all_due(watcher, clock, 10) == ["a.jpg"]
+    assert watcher.status().problems == ()
+    watcher.stop()
+
+
+def test_a_network_file_system_is_polled_and_its_refusal_of_leases_means_nothing(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "mount_of", lambda path: Mount(str(path), "nfs4", "nas:/photos"))
+    watcher = Watcher([tmp_path], known=nothing_known, clock=clock)
+    watcher.start()
+    with (tmp_path / "a.jpg").open("wb") as writer:
+        writer.write(b"x")
+        writer.flush()
+        assert all_due(watcher, clock, 10) == ["a.jpg"]
+        assert isinstance(watcher.read(tmp_path / "a.jpg"), WholeFile)
+    assert watcher.status().folders[0].mode == "poll"
+    assert watcher.status().folders[0].fstype == "nfs4"
+    watcher.stop()
+
+
+def test_an_error_of_the_ledger_loses_no_photo(tmp_path: Path, clock: Clock) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    failing = True
+
+    def known(path: Path, identity: Identity) -> bool:  # noqa: ARG001 (the ledger's signature)
+        if failing:
+            raise OSError("no space left")
+        return False
+
+    watcher = Watcher([tmp_path], known=known, mode="poll", clock=clock)
+    watcher.start()
+    with pytest.raises(OSError, match="no space left"):
+        watcher.next_photo(0)
+    failing = False
+    assert all_due(watcher, clock, 10) == ["a.jpg"]
+    watcher.stop()
+
+
+def test_a_problem_that_comes_and_goes_is_logged_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = [0.0]
+    problems = Problems("/in", lambda: now[0])
+    for second in range(1000):
+        now[0] = float(second)
+        problems.say("import-missing", "gone", "mount it")
+        problems.over("import-missing")
+    warnings = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 17
+    assert "59 times more" in warnings[1].getMessage()
 
 
 def test_a_waiting_caller_can_be_woken(tmp_path: Path) -> None:

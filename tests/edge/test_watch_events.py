@@ -1,6 +1,8 @@
 """The watcher with real file events: what comes, what does not, and when the events fail."""
 
+import contextlib
 import os
+import random
 import socket
 import threading
 import time
@@ -31,7 +33,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def watcher(root: Path) -> Iterator[Watcher]:
-    watcher = Watcher([root], known=nothing_known, mode="inotify", settle_s=SETTLE_S)
+    watcher = Watcher([root], known=nothing_known, mode="inotify", settle_s=SETTLE_S, check_s=0.5)
     watcher.start()
     while not watcher.caught_up:
         watcher.next_photo(0.01)
@@ -261,6 +263,20 @@ def test_a_scan_that_finds_what_events_should_have_told_proves_the_watcher_bad(r
     watcher.stop()
 
 
+def test_a_change_of_rights_is_no_missed_event(root: Path, watcher: Watcher) -> None:
+    (root / "a.jpg").write_bytes(b"x")
+    assert taken(watcher, 1) == ["a.jpg"]
+    folder = watcher._folders[0]
+    folder._scan_at_s = 0.0
+    assert taken(watcher, 1, seconds=3 * SETTLE_S) == []
+    (root / "a.jpg").chmod(0o600)
+    folder._scan_at_s = 0.0
+    assert taken(watcher, 1) == ["a.jpg"]  # looked at again, because the time of change is new
+    status = watcher.status()
+    assert status.folders[0].scan_found == 0
+    assert status.problems == ()
+
+
 def test_the_end_of_a_watcher_leaves_no_thread_and_no_descriptor(root: Path) -> None:
     def held() -> tuple[int, int]:
         return len(os.listdir("/proc/self/fd")), threading.active_count()  # noqa: PTH208 (a count)
@@ -272,3 +288,98 @@ def test_the_end_of_a_watcher_leaves_no_thread_and_no_descriptor(root: Path) -> 
         assert watcher.next_photo(0) is None
         watcher.stop()
     assert held() == before
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # 6.0.0
+@pytest.mark.parametrize("seconds", [4.0, pytest.param(60.0, marks=pytest.mark.soak)])
+def test_whatever_is_done_to_a_tree_each_photo_s_last_content_comes_out(
+    root: Path, seconds: float, tmp_path: Path
+) -> None:
+    """Everything at once, by several hands; in the end each photo came with its last content."""
+    watcher = Watcher(
+        [root], known=nothing_known, mode="inotify", settle_s=SETTLE_S, rescan_s=3, check_s=0.5
+    )
+    watcher.start()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    end = time.monotonic() + seconds
+    hands = [threading.Thread(target=_meddle, args=(root, outside, n, end)) for n in range(3)]
+    for hand in hands:
+        hand.start()
+    last: dict[str, bytes] = {}
+    calm_since = time.monotonic()
+    while any(hand.is_alive() for hand in hands) or time.monotonic() < calm_since + 4:
+        path = watcher.next_photo(0.1)
+        if any(hand.is_alive() for hand in hands):
+            calm_since = time.monotonic()
+        if path is None:
+            continue
+        calm_since = time.monotonic()
+        whole = watcher.read(path)
+        if isinstance(whole, NotYet):
+            if whole.reason not in {"gone", "empty"}:
+                watcher.retry_later(path, at_most_s=0.5)
+            continue
+        assert whole.data.endswith(b"end"), "a photo was taken before it was whole"
+        last[str(path)] = whole.data
+    there = {str(path): path.read_bytes() for path in root.rglob("*.jpg")}
+    assert len(there) > 20
+    print(f"{len(there)} photos, {watcher.status()}")
+    assert {path: last.get(path) for path in there} == there
+    watcher.stop()
+
+
+def _meddle(root: Path, outside: Path, hand: int, end: float) -> None:
+    chance = random.Random(hand)
+    number = 0
+    while time.monotonic() < end:
+        number += 1
+        name = f"{hand}-{number}"
+        with contextlib.suppress(OSError):  # another hand was quicker
+            folders = [root] + [path for path in root.rglob("*") if path.is_dir()]
+            if chance.random() < 0.6:
+                _bring(chance, chance.choice(folders), outside, name)
+            else:
+                mine = [path for path in root.rglob("*.jpg") if path.name[0] == name[0]]
+                _change(chance, root, folders, mine, name)
+        time.sleep(chance.random() * 0.02)
+
+
+def _bring(chance: random.Random, folder: Path, outside: Path, name: str) -> None:
+    match chance.randrange(5):
+        case 0:
+            (folder / f"d{name}").mkdir()
+        case 1:
+            with (folder / f"{name}.jpg").open("wb") as writer:
+                for _ in range(chance.randrange(4)):
+                    writer.write(b"part")
+                    writer.flush()
+                    time.sleep(chance.random() * 0.1)
+                writer.write(b"end")
+        case 2:
+            (folder / f".{name}.part").write_bytes(b"end")
+            (folder / f".{name}.part").rename(folder / f"{name}.jpg")
+        case 3:
+            (outside / name).write_bytes(b"end")
+            os.link(outside / name, folder / f"{name}.jpg")
+        case 4:
+            tree = outside / f"t{name}"
+            (tree / "a/b").mkdir(parents=True)
+            (tree / "a/b" / f"{name}.jpg").write_bytes(b"end")
+            tree.rename(folder / tree.name)
+
+
+def _change(
+    chance: random.Random, root: Path, folders: list[Path], mine: list[Path], name: str
+) -> None:
+    if len(folders) > 10 and chance.random() < 0.1:
+        chance.choice(folders[1:]).rename(root / f"r{name}")
+    elif mine:
+        photo = chance.choice(mine)
+        match chance.randrange(4):
+            case 0 | 1:
+                photo.write_bytes(f"new {name} end".encode())
+            case 2:
+                photo.rename(photo.with_name(f"{name}.jpg"))
+            case 3:
+                photo.unlink()

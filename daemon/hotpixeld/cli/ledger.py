@@ -3,9 +3,10 @@
 import argparse
 import os
 
-from hotpixeld.cli.records import chosen_sensors, records, sensor_document
+from hotpixeld.cli.records import chosen_sensors, records
 from hotpixeld.cli.terminal import print_json, print_table, say
 from hotpixeld.edge.ledger import Ledger, PhotoRow
+from hotpixeld.service.health import sensor_document
 from hotpixeld.service.times import rfc3339_now
 
 

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from hotpixeld.cli.lists import export_list, import_list
-from hotpixeld.cli.records import chosen_sensors, records, sensor_document, the_sensor
+from hotpixeld.cli.records import chosen_sensors, records, the_sensor
 from hotpixeld.cli.terminal import print_json, print_table, say
 from hotpixeld.core.verdicts import Word
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.ledger import Ledger, SensorRow
 from hotpixeld.edge.pixels import pixel_document, read_pixels
 from hotpixeld.errors import UsageError
+from hotpixeld.service.health import sensor_document
 from hotpixeld.service.times import rfc3339_now
 
 _WORDS: dict[str, Word | None] = {

@@ -5,7 +5,6 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from hotpixeld.config import find_config, state_folder
 from hotpixeld.edge.database import open_database
@@ -58,19 +57,3 @@ def the_sensor(ledger: Ledger, key: str | None) -> SensorRow:
         known = ", ".join(row.key for row in found) or "none yet"
         raise UsageError(f"which camera? Say --sensor KEY; known: {known}")
     return found[0]
-
-
-def sensor_document(row: SensorRow) -> dict[str, Any]:
-    """Return a sensor as `--json` shows it."""
-    sensor = row.sensor
-    return {
-        "key": row.key,
-        "make": sensor.make,
-        "model": sensor.model,
-        "serial": sensor.serial,
-        "width": sensor.width,
-        "height": sensor.height,
-        "channels": sensor.channels,
-        "depth_bits": sensor.depth_bits,
-        "kind": sensor.kind,
-    }

@@ -1,20 +1,14 @@
 """`status`: what the daemon is doing, or was when it last ran."""
 
 import argparse
-import contextlib
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-from hotpixeld import __version__
-from hotpixeld.cli.records import sensor_document
-from hotpixeld.cli.terminal import print_json, print_table, say
+from hotpixeld.cli.terminal import heading, print_json, print_table, say
 from hotpixeld.config import find_config, state_folder
-from hotpixeld.edge.database import open_database
-from hotpixeld.edge.ledger import Ledger
-from hotpixeld.edge.lock import holder_pid
-from hotpixeld.errors import StateError
+from hotpixeld.core.reasons import FOR_PEOPLE
+from hotpixeld.service.health import gather
 
 NOT_RUNNING = 3
 
@@ -31,118 +25,49 @@ def execute(options: argparse.Namespace) -> int:
     return 0 if document["running"] else NOT_RUNNING
 
 
-def gather(folder: Path) -> dict[str, Any]:
-    """Return the status of the state in ``folder``, as `status --json` shows it."""
-    live = _last_words(folder)
-    pid = holder_pid(folder / "lock")
-    document: dict[str, Any] = {
-        "running": pid is not None,
-        "pid": pid,
-        "since": live.get("since"),
-        "version": live.get("version", __version__),
-        "folders": live.get("folders", []),
-        "queue": live.get("queue", 0) if pid is not None else 0,
-        **_counts(folder),
-        "overflows": live.get("overflows", 0),
-        "watcher_restarts": live.get("watcher_restarts", 0),
-    }
-    document["problems"] = document.pop("state_problems") + live.get("problems", [])
-    return document
-
-
-def _last_words(folder: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):
-        words: dict[str, Any] = json.loads((folder / "status.json").read_bytes())
-        return words
-    return {}
-
-
-def _counts(folder: Path) -> dict[str, Any]:
-    nothing: dict[str, Any] = {
-        "photos": {},
-        "copies": {},
-        "sensors": [],
-        "last_photo_at": None,
-        "last_checkpoint": None,
-        "state_problems": [],
-    }
-    try:
-        db = open_database(folder)
-    except StateError as error:
-        problem = {
-            "code": "state-unusable",
-            "since": None,
-            "what": str(error),
-            "advice": "start the daemon once, or run hotpixeld rebuild if the state is damaged",
-        }
-        return nothing | {"state_problems": [problem]}
-    with contextlib.closing(db):
-        ledger = Ledger(db)
-        statistics, copies = ledger.tally()
-        return nothing | {
-            "photos": {name.replace("-", "_"): count for name, count in statistics.items()},
-            "copies": {name: copies[name] for name in ("written", "unaffected", "failed")},
-            "sensors": _sensors(ledger),
-            "last_photo_at": db.execute("SELECT max(seen_at) FROM photos").fetchone()[0],
-            "last_checkpoint": _last_checkpoint(ledger),
-        }
-
-
-def _sensors(ledger: Ledger) -> list[dict[str, Any]]:
-    documents = []
-    for row in ledger.sensors():
-        tally = dict(
-            ledger.db.execute(
-                "SELECT state, count(*) FROM pixels WHERE sensor_id = ? GROUP BY 1", (row.id,)
-            ).fetchall()
-        )
-        documents.append(
-            {
-                "sensor": sensor_document(row),
-                "photos": ledger.count(row.id, "folded", "pending", "waiting"),
-                "confirmed": tally.get("confirmed", 0),
-                "candidates": tally.get("candidate", 0) + tally.get("held", 0),
-                "held_reason": row.held_reason or None,
-                "ranked_at": row.ranked_at,
-            }
-        )
-    return documents
-
-
-def _last_checkpoint(ledger: Ledger) -> dict[str, Any] | None:
-    row = ledger.db.execute(
-        "SELECT committed_at AS at, photos, bytes, seconds FROM generations "
-        "ORDER BY committed_at DESC LIMIT 1"
-    ).fetchone()
-    return dict(row) if row else None
-
-
 def _print(document: dict[str, Any], config_path: Path) -> None:
+    """Print what needs a person first, then what is, each with its next step."""
     for problem in document["problems"]:
-        say(f"PROBLEM ({problem['code']}) {problem['what']}")
+        since = f", since {_shown(problem['since'])}" if problem["since"] else ""
+        heading(f"PROBLEM {problem['what']} ({problem['code']}{since})", "bold red")
         say(f"  what to do: {problem['advice']}")
-    if document["running"]:
-        say(f"running since {document['since']}, pid {document['pid']} ({config_path})")
+    for camera in document["sensors"]:
+        if camera["held_reason"]:
+            why = FOR_PEOPLE.get(camera["held_reason"], camera["held_reason"])
+            heading(f"HELD BACK {camera['sensor']['key']}: {why}", "bold yellow")
+    if not document["running"]:
+        heading(f"not running ({config_path})", "bold yellow")
+        say("  to start it: hotpixeld run, or sudo systemctl start hotpixeld")
     else:
-        say(f"not running ({config_path})")
-    for folder in document["folders"]:
-        say(f"{folder['state']}: {folder['path']} ({folder['mode']})")
-    photos = document["photos"]
-    counted = ", ".join(f"{count} {name}" for name, count in photos.items() if count)
-    say(f"photos: {counted or 'none yet'}; {document['queue']} in the queue")
-    copies = ", ".join(f"{count} {name}" for name, count in document["copies"].items() if count)
-    say(f"copies: {copies or 'none yet'}")
+        since = _shown(document["since"] or "just now")
+        heading(f"running since {since}, process {document['pid']} ({config_path})", "bold green")
+    for folder in document["folders"] if document["running"] else ():
+        say(f"  {folder['state']}: {folder['path']} ({folder['mode']})")
+    photos, queue = _counted(document["photos"]), document["queue"]
+    say(f"photos: {photos or 'none yet'}" + (f"; {queue} wait to be taken" if queue else ""))
+    say(f"copies: {_counted(document['copies']) or 'none yet'}")
+    if document["last_photo_at"]:
+        say(f"last photo: {_shown(document['last_photo_at'])}")
     if document["sensors"]:
         print_table(
-            ("camera", "photos", "confirmed", "candidates", "held back"),
+            ("camera", "photos", "confirmed", "candidates", "last judged"),
             [
                 (
-                    s["sensor"]["key"],
-                    s["photos"],
-                    s["confirmed"],
-                    s["candidates"],
-                    s["held_reason"] or "",
+                    camera["sensor"]["key"],
+                    camera["photos"],
+                    camera["confirmed"],
+                    camera["candidates"],
+                    _shown(camera["ranked_at"]) if camera["ranked_at"] else "too few photos yet",
                 )
-                for s in document["sensors"]
+                for camera in document["sensors"]
             ],
         )
+
+
+def _counted(tally: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', '-')}" for name, count in tally.items() if count)
+
+
+def _shown(time: str) -> str:
+    """Return an RFC 3339 time as a person reads it, to the minute."""
+    return f"{time[:16].replace('T', ' ')} UTC" if time.endswith("Z") else time

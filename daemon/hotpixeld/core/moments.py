@@ -6,11 +6,13 @@ parallel formula of Chan, Golub & LeVeque (1983, "Algorithms for computing the s
 holds for them by construction.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from hotpixeld.core import kernel
 from hotpixeld.core.residual import add_residuals
 
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -19,6 +21,9 @@ Shape = tuple[int, int, int]
 MAX_PHOTOS = 65_000  # 65,000 x 255^2 < 2^32; and for 16 bits 65,000^2 x 65,535^2 < 2^64
 _BATCH = 64  # a batch's sums of 8-bit values stay within 16 bits
 _BAND_VALUES = 65_536  # a band and its temporaries stay within the cache
+_SPREAD_ROWS = 256  # what one thread does at a time
+
+Spread = Callable[[Callable[[slice], None], Iterable[slice]], Iterable[None]]
 
 
 class MomentsFullError(OverflowError):
@@ -100,8 +105,16 @@ class Moments:
             "residual": self.residual,
         }
 
-    def fold(self, frames: Sequence[Frame]) -> None:
+    def fold(self, frames: Sequence[Frame], spread: Spread = map) -> None:
         """Add ``frames``, each (height, width, channels) uint8 or uint16 as `depth_bits` says.
+
+        Parameters
+        ----------
+        frames
+            In C order, or RGB in four bytes a pixel; any other layout is copied first.
+        spread
+            Calls a function for every band of rows, as `map` does; the ``map`` of a thread pool
+            does so on several cores. Where it raises, the moments are spoilt.
 
         Raises
         ------
@@ -118,10 +131,9 @@ class Moments:
                 )
         self._make_sure_of_room_for(len(frames))
         for start in range(0, len(frames), _BATCH):
-            batch = frames[start : start + _BATCH]
-            for rows in bands(self.shape):
-                self._fold_rows(batch, rows)
-            add_residuals(batch, self.residual)
+            batch = [kernel.laid_out(frame) for frame in frames[start : start + _BATCH]]
+            rows_of_threads = bands(self.shape, _SPREAD_ROWS)
+            deque(spread(lambda rows: self._add_rows(batch, rows), rows_of_threads), maxlen=0)  # noqa: B023 (done at once)
         self.count += len(frames)
 
     def merge(self, other: "Moments") -> None:
@@ -156,6 +168,16 @@ class Moments:
                 f"{self.count} photos and {more} more are over the {MAX_PHOTOS} that moments hold"
             )
 
+    def _add_rows(self, frames: Sequence[Frame], rows: slice) -> None:
+        compiled = kernel.chosen()
+        if compiled is None:
+            height, width, channels = self.sum_dn[rows].shape
+            for band in bands((height, width, channels)):
+                self._fold_rows(frames, slice(rows.start + band.start, rows.start + band.stop))
+        else:
+            compiled.fold(frames, self.sum_dn, self.sum_squares_dn2, rows.start, rows.stop)
+        add_residuals(frames, self.residual, rows)
+
     def _fold_rows(self, frames: Sequence[Frame], rows: slice) -> None:
         shape = self.sum_dn[rows].shape
         narrow = np.uint16 if self.depth_bits == 8 else np.uint32
@@ -188,14 +210,19 @@ def variance_of(
     """Return the population variance in DN^2; the difference is taken in integers, exactly."""
     if not count:
         return np.full(sum_dn.shape, np.nan)
-    total = sum_dn.astype(np.uint64)
-    spread = sum_squares_dn2.astype(np.uint64) * np.uint64(count) - total * total
-    return spread / np.float64(count) ** 2
+    narrow = int(sum_squares_dn2.max(initial=0)) * count < 2**32  # S1^2 <= n S2 (Cauchy-Schwarz)
+    wide = np.dtype(np.uint32 if narrow else np.uint64)
+    total = sum_dn.astype(wide)
+    total *= total
+    spread = sum_squares_dn2.astype(wide)
+    spread *= wide.type(count)
+    spread -= total
+    return spread * (1 / np.float64(count) ** 2)
 
 
-def bands(shape: Shape) -> Iterator[slice]:
-    """Yield slices of rows that cover a frame of ``shape`` in bands that fit the cache."""
+def bands(shape: Shape, rows: int | None = None) -> Iterator[slice]:
+    """Yield slices of rows that cover a frame of ``shape``, in bands that fit the cache."""
     height, width, channels = shape
-    step = max(1, _BAND_VALUES // max(1, width * channels))
+    step = rows or max(1, _BAND_VALUES // max(1, width * channels))
     for start in range(0, height, step):
         yield slice(start, min(height, start + step))

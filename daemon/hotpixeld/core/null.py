@@ -2,62 +2,73 @@
 
 Neither a Gaussian nor a constant threshold holds: with few photos the tails are heavy, with many
 the fixed pattern rules, and every camera's development is another. So the tail is fitted to the
-frame itself: beyond a high threshold u, exceedances follow a generalised Pareto law (Pickands 1975,
-"Statistical inference using extreme order statistics"; Davison & Smith 1990, "Models for
-exceedances over high thresholds"); the exponential member of it bounds every tail that falls
-faster, as those of sums over many photos do, and is taken with its sampling error on the safe side.
+frame itself and continued: that of a sum over photos of different weight falls like a stretched
+exponential, S(z) = exp(-exp(b) z^k), with k between 1 (a few photos decide) and 2 (Gaussian). That
+is the Weibull tail; b and k come from several quantiles (Beirlant, Goegebeur, Segers & Teugels
+2004, "Statistics of Extremes", ch. 4), and k is taken with its sampling error on the safe side.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 GREATEST_SCORE = 300.0
-_TAIL_SHARES = (1e-3, 2e-4)  # of all good subpixels, the thresholds that the tail is fitted above
-_LEAST_EXCEEDANCES = 100
+_SHARES = (8e-3, 4e-3, 2e-3, 1e-3, 5e-4, 2.5e-4, 1e-4)  # of all good subpixels
+_ANCHOR = 1e-3  # the fitted tail holds exactly here
+_LEAST_COUNT = 30  # a quantile with fewer beyond it says little
+_FEW_PHOTOS = 1.5  # measured on made cameras without defects, 15 to 40 photos
+_STEEPEST, _FLATTEST = 2.0, 0.7
 
 
 @dataclass(frozen=True)
 class Null:
-    """The tail of good subpixels: how many of them reach a level.
+    """The tail of good subpixels.
 
     Attributes
     ----------
-    threshold : float
-        u, in local robust spreads.
-    count : float
-        Good subpixels of the whole sensor beyond u.
-    slope : float
-        Mean exceedance over u.
+    subpixels : float
+        Good subpixels of the sensor.
+    anchor : float
+        The level, in local robust spreads, that `share` of them reach.
+    share : float
+        See `anchor`.
+    power : float
+        k of S(z) = exp(-c z^k).
+    one_sided : bool
+        True where only darker or only brighter ones could be used: the other side is full of
+        defects, and whoever is judged by it must show in most photos besides.
     """
 
-    threshold: float
-    count: float
-    slope: float
+    subpixels: float
+    anchor: float
+    share: float
+    power: float
+    one_sided: bool = False
 
-    def expected(self, level: float) -> float:
-        """Return the expected number of good subpixels of the sensor that reach ``level``."""
-        return self.count * float(np.exp(-(level - self.threshold) / self.slope))
+    def of_few(self, photos: int) -> "Null":
+        """Return this null with a heavier tail for sums over ``photos`` photos.
 
-    def score(self, level: float) -> float:
-        """Return -log10 of `expected`, at most 300."""
-        log_expected = np.log(self.count) - (level - self.threshold) / self.slope
-        return float(min(GREATEST_SCORE, -log_expected / np.log(10)))
+        Of a few photos each can still decide: beyond what is seen the tail is heavier than there.
+        """
+        return replace(self, power=self.power * (1 - _FEW_PHOTOS / max(photos, 5)))
+
+    def scores(self, levels: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """Return -log10 of the expected number of good subpixels that reach each of ``levels``.
+
+        ``levels`` is (n,), of either sign; the scores are at most 300.
+        """
+        log_share = np.log(self.share) * (np.abs(levels) / self.anchor) ** self.power
+        scores: npt.NDArray[np.float64] = np.minimum(
+            GREATEST_SCORE, -(np.log(self.subpixels) + log_share) / np.log(10)
+        )
+        return scores
 
     def level(self, score: float) -> float:
-        """Return the level that has ``score``."""
-        return self.threshold + self.slope * float(np.log(self.count) + score * np.log(10))
-
-
-def first_guess(levels: npt.NDArray[np.floating], floor: float, subpixels: int) -> Null:
-    """Return a null from two quantiles, which defects (fewer than 1 in 1,000) hardly move."""
-    ordered = np.sort(levels)[::-1]
-    near, far = (min(round(share * subpixels), len(ordered) - 1) for share in (8e-3, 2e-3))
-    if far < 10 or far >= near:
-        return Null(floor, max(1.0, float(len(ordered))), 0.5)
-    slope = float(ordered[far] - ordered[near]) / np.log((near + 1) / (far + 1))
-    return Null(float(ordered[far]), float(far), max(slope, 0.05))
+        """Return the level whose score is ``score``; the anchor where even that has more."""
+        log_share = -(np.log(self.subpixels) + score * np.log(10))
+        ratio = max(1.0, float(log_share / np.log(self.share)))
+        return float(self.anchor * ratio ** (1 / self.power))
 
 
 def fitted(levels: npt.NDArray[np.floating], floor: float, subpixels: int) -> Null:
@@ -66,28 +77,36 @@ def fitted(levels: npt.NDArray[np.floating], floor: float, subpixels: int) -> Nu
     Parameters
     ----------
     levels : (n,) float
-        All levels of good subpixels above ``floor``, in local robust spreads.
+        All levels of good subpixels above ``floor``, in local robust spreads, without sign.
     floor : float
         Below this, levels were not kept.
     subpixels : int
         How many good subpixels there are in all.
-
-    Returns
-    -------
-    Null
-        Of the thresholds tried, the one that expects most at the far end: the safe one.
     """
     ordered = np.sort(levels)[::-1]
-    nulls = []
-    for share in _TAIL_SHARES:
-        wanted = max(_LEAST_EXCEEDANCES, round(share * subpixels))
-        count = min(wanted, len(ordered) - 1)
-        if count < _LEAST_EXCEEDANCES // 2:
-            continue
-        threshold = max(float(ordered[count]), floor)
-        slope = float(np.mean(ordered[:count] - threshold))
-        slope *= 1 + 1.5 / np.sqrt(count)
-        nulls.append(Null(threshold, float(count), max(slope, 0.05)))
-    if not nulls:  # a frame too small or too dull to have a tail: as if it were exponential
-        return Null(floor, max(1.0, float(len(ordered))), 0.5)
-    return max(nulls, key=lambda null: null.level(2.0))
+    counts = [round(share * subpixels) for share in _SHARES]
+    points = [(count, ordered[count]) for count in counts if _LEAST_COUNT <= count < len(ordered)]
+    if len(points) < 3 or points[-1][1] <= points[0][1]:
+        return _cautious(ordered, floor, subpixels)
+    number, level = (np.array(column, np.float64) for column in zip(*points, strict=True))
+    depth = -np.log(number / subpixels)
+    power = _slope(np.log(level), np.log(depth))
+    power *= 1 - 0.5 / np.sqrt(number[-1])
+    anchor = int(np.argmin(np.abs(number / subpixels - _ANCHOR)))
+    return Null(
+        float(subpixels),
+        float(level[anchor]),
+        float(number[anchor] / subpixels),
+        float(np.clip(power, _FLATTEST, _STEEPEST)),
+    )
+
+
+def _slope(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
+    away = x - x.mean()
+    return float((away * (y - y.mean())).sum() / (away * away).sum())
+
+
+def _cautious(levels: npt.NDArray[np.floating], floor: float, subpixels: int) -> Null:
+    """Return the null of a frame too small or dull to have a tail: as if it were exponential."""
+    share = max(1.0, float(len(levels))) / max(1, subpixels)
+    return Null(float(max(subpixels, 2)), floor, min(0.5, share), 1.0)

@@ -58,11 +58,18 @@ class Observations:
 
 
 def signed(observed: Observed) -> npt.NDArray[np.int64]:
-    """Return (photos,): the strongest channel's residuals, positive as the defect shows."""
-    totals = observed.sum(axis=0, dtype=np.int64)
+    """Return (photos,): the strongest channel's residuals, positive as the defect shows.
+
+    Of a pixel that is stuck amid the scenes' range, now brighter and now darker than they are, it
+    is the size beyond that of good pixels.
+    """
+    values = observed.astype(np.int64)
+    totals, sizes = values.sum(axis=0), (np.abs(values) - 2 * RESIDUAL_UNIT).sum(axis=0)
+    either = int(np.argmax(sizes))
     channel = int(np.argmax(np.abs(totals)))
-    series = observed[:, channel].astype(np.int64)
-    return series if totals[channel] >= 0 else -series
+    if sizes[either] > abs(totals[channel]):
+        return np.abs(values[:, either]) - RESIDUAL_UNIT
+    return values[:, channel] if totals[channel] >= 0 else -values[:, channel]
 
 
 def shows_in(observed: Observed) -> float:

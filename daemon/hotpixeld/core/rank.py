@@ -6,7 +6,7 @@ defect development in digital image sensors") and Kuthirummal, Agarwala, Goldman
 "Priors for large photo collections and what they reveal about cameras").
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,27 +14,23 @@ import numpy.typing as npt
 
 from hotpixeld.core import reasons
 from hotpixeld.core.defects import Candidate, PixelState
-from hotpixeld.core.evidence import (
-    Spread,
-    Sums,
-    Suspects,
-    bands_of,
-    combined,
-    null_of,
-    spread_of,
-    suspects_of,
-)
+from hotpixeld.core.evidence import Evidence, Profile, joined, weighed
+from hotpixeld.core.fields import Progress, Steadiness, Sums, bands_of, combined
 from hotpixeld.core.moments import Moments
-from hotpixeld.core.null import Null
 from hotpixeld.core.observe import Observations, shows_in
 from hotpixeld.core.regions import held_regions
+from hotpixeld.core.residual import RESIDUAL_UNIT
 from hotpixeld.core.spots import Spot, grouped, measured, without_ghosts
 
 LEAST_PHOTOS = 5
 MOST_CANDIDATES = 500
-EFFECT_FLOOR = 4.0 / 255  # of full scale: less is block corners and fixed pattern, and not seen
+BRIGHT_FLOOR = 4.0 / 255  # of full scale: less is block corners and fixed pattern, and not seen
+DARK_FLOOR = 8.0 / 255  # small faint dark spots are specks of dust, and less seen than bright ones
 LEAST_SHARE = 0.1  # of the photos
+RANKINGS_MARGIN = 1.0  # a sensor is ranked again and again, with mostly the same photos
+ONE_SIDED_PER_PHOTO = 2.0  # local spreads: what shows in most photos is no coincidence of lights
 _MOST_SUSPECTS = 30_000
+_MOST_SPOTS = 1_500
 _MOST_SHARE_BAD = 2e-3  # of all pixels
 _CANDIDATE_SCORE = -1.0  # candidates from ten expected good ones on
 
@@ -92,7 +88,7 @@ def rank(
     *,
     false_alarms: float = 0.01,
     observations: Observations | None = None,
-    on_progress: Callable[[], None] = _quietly,
+    on_progress: Progress = _quietly,
 ) -> Ranking:
     """Rank the pixels of one sensor.
 
@@ -113,15 +109,23 @@ def rank(
         If there is no part, or they differ in shape or depth.
     """
     sums = combined(parts)
-    variance, least = _variances(sums, on_progress)
+    full_scale = 255.0 if parts[0].depth_bits == 8 else 65535.0
+    steadiness = Steadiness(sums.shape, (full_scale / 255) ** 2)
+    variance, least = _variances(sums, steadiness, on_progress)
     if sums.count < LEAST_PHOTOS:
         return Ranking((), sums.count, reasons.FEW_PHOTOS, variance, least)
-    spread = spread_of(sums, on_progress)
-    suspects, floor = suspects_of(sums, spread, on_progress)
-    null = null_of(suspects, floor, sums.shape)
-    spots = _spots(sums, suspects, null, on_progress)
-    candidates = _judged(sums, spots, null, false_alarms, observations)
-    held = _reason_to_hold_all(sums, spread, candidates)
+    residual = Profile(sums, on_progress)
+    off, steady = weighed(residual, Profile(steadiness, on_progress), sums, on_progress)
+    spots = _spots(sums, off, steady, on_progress)
+    candidates = _judged(
+        sums,
+        spots,
+        false_alarms,
+        observations,
+        full_scale=full_scale,
+        one_sided=off.null.one_sided,
+    )
+    held = _reason_to_hold_all(sums, residual.overall, candidates)
     if held is not None:
         candidates = [
             replace(candidate, state="held", reason=held)
@@ -135,18 +139,25 @@ def rank(
     return Ranking(kept, sums.count, held, variance, least)
 
 
-def _spots(
-    sums: Sums, suspects: Suspects, null: Null, on_progress: Callable[[], None]
-) -> list[Spot]:
-    chosen = suspects.where(np.abs(suspects.levels) >= null.level(_CANDIDATE_SCORE))
-    if len(chosen) > _MOST_SUSPECTS:
-        limit = np.partition(np.abs(chosen.levels), -_MOST_SUSPECTS)[-_MOST_SUSPECTS]
-        chosen = chosen.where(np.abs(chosen.levels) >= limit)
+def _spots(sums: Sums, off: Evidence, steady: Evidence, on_progress: Progress) -> list[Spot]:
+    """Return one spot per group of suspects of either evidence, without JPEG ghosts."""
+    chosen = [
+        part.suspects.where(np.abs(part.suspects.levels) >= part.null.level(_CANDIDATE_SCORE))
+        for part in (off, steady)
+    ]
+    suspects = joined(chosen)
+    scores = np.concatenate(
+        [part.null.scores(found.levels) for part, found in zip((off, steady), chosen, strict=True)]
+    )
+    by_calm = np.repeat([False, True], [len(found) for found in chosen])
+    if len(suspects) > _MOST_SUSPECTS:
+        best = np.argpartition(-scores, _MOST_SUSPECTS)[:_MOST_SUSPECTS]
+        suspects, scores, by_calm = suspects.where(best), scores[best], by_calm[best]
     spots = []
-    for group in grouped(chosen):
-        member = np.zeros(len(chosen), bool)
-        member[group] = True
-        spots.append(measured(sums, chosen.where(member)))
+    for group in grouped(suspects, scores)[:_MOST_SPOTS]:
+        surest = int(np.argmax(scores[group]))
+        score, calm = float(scores[group[surest]]), bool(by_calm[group[surest]])
+        spots.append(measured(sums, suspects.where(group), surest, score=score, by_calm=calm))
         on_progress()
     return without_ghosts(spots)
 
@@ -154,34 +165,27 @@ def _spots(
 def _judged(
     sums: Sums,
     spots: Sequence[Spot],
-    null: Null,
     false_alarms: float,
     observations: Observations | None,
+    *,
+    full_scale: float,
+    one_sided: bool,
 ) -> list[Candidate]:
-    regions = held_regions(spots, sums.shape)
-    full_scale = 255.0 if sums.parts[0].depth_bits == 8 else 65535.0
+    asked = -np.log10(false_alarms) + RANKINGS_MARGIN
+    regions = held_regions(spots, sums.shape, sure=asked)
     candidates = []
     for spot, region in zip(spots, regions, strict=True):
-        score = null.score(spot.level)
         share = _share_of_photos(sums, spot, observations)
-        state: PixelState = "candidate"
-        if score < -np.log10(false_alarms):
-            reason = reasons.NOT_SURE
-        elif region is not None:
-            state, reason = "held", region
-        elif spot.strength_dn < EFFECT_FLOOR * full_scale:
-            reason = reasons.TOO_FAINT
-        elif share < LEAST_SHARE:
-            reason = reasons.RARELY_SHOWS
-        else:
-            state, reason = "confirmed", reasons.CLEAR
+        state, reason = _judge(spot, share, region, asked, full_scale)
+        if one_sided and state == "confirmed" and _per_photo(sums, spot) < ONE_SIDED_PER_PHOTO:
+            state, reason = "candidate", reasons.NOT_SURE
         candidates.append(
             Candidate(
                 row=spot.row,
                 column=spot.column,
                 channels=spot.channels,
                 kind=spot.kind,
-                score=round(score, 2),
+                score=round(spot.score, 2),
                 mean_dn=spot.mean_dn,
                 variance_dn2=spot.variance_dn2,
                 excess_dn=spot.excess_dn,
@@ -195,36 +199,57 @@ def _judged(
     return candidates
 
 
+def _judge(
+    spot: Spot, share: float, region: str | None, asked: float, full_scale: float
+) -> tuple[PixelState, str]:
+    floor_dn = (DARK_FLOOR if spot.kind == "dead" else BRIGHT_FLOOR) * full_scale
+    if spot.score < asked:
+        return "candidate", reasons.NOT_SURE
+    if region is not None:
+        return "held", region
+    if spot.strength_dn < floor_dn:
+        return "candidate", reasons.TOO_FAINT
+    if share < LEAST_SHARE:
+        return "candidate", reasons.RARELY_SHOWS
+    return "confirmed", reasons.CLEAR
+
+
 def _share_of_photos(sums: Sums, spot: Spot, observations: Observations | None) -> float:
     """Return the observed share, or an estimate from the sums where it was not observed yet."""
     if observations is not None:
         seen = observations.at(spot.row, spot.column)
         if seen is not None and len(seen) >= LEAST_PHOTOS:
             return shows_in(seen)
-    peak = sums.residual(slice(spot.row, spot.row + 1))[0, spot.column]
-    per_photo = float(np.abs(peak).max()) / (16 * sums.count)
-    return min(1.0, per_photo / 2.0)
+    return 1.0 if spot.by_calm else min(1.0, _per_photo(sums, spot) / 2.0)
 
 
-def _reason_to_hold_all(sums: Sums, spread: Spread, candidates: Sequence[Candidate]) -> str | None:
+def _per_photo(sums: Sums, spot: Spot) -> float:
+    """Return by how many local spreads a spot stands off in a photo, on average."""
+    peak = sums.values(slice(spot.row, spot.row + 1))[0, spot.column]
+    return float(np.abs(peak).max()) / (RESIDUAL_UNIT * sums.count)
+
+
+def _reason_to_hold_all(
+    sums: Sums, spread: npt.NDArray[np.float32], candidates: Sequence[Candidate]
+) -> str | None:
     confirmed = sum(candidate.state == "confirmed" for candidate in candidates)
     if confirmed > max(50.0, _MOST_SHARE_BAD * sums.shape[0] * sums.shape[1]):
         return reasons.TOO_MANY
-    per_photo = float(np.median(spread.overall)) / 16
+    per_photo = float(np.median(spread)) / RESIDUAL_UNIT
     if per_photo > 2.2 * np.sqrt(sums.count) + 0.3 * sums.count:
         return reasons.LITTLE_VARIETY
     return None
 
 
 def _variances(
-    sums: Sums, on_progress: Callable[[], None]
+    sums: Sums, steadiness: Steadiness, on_progress: Progress
 ) -> tuple[VarianceSummary, tuple[LeastVariance, ...]]:
     least, greatest, total = np.inf, 0.0, 0.0
     best: list[tuple[float, int, int, int]] = []
     for rows in bands_of(sums.shape[0]):
-        variance = sums.variance((rows,))
         if not sums.count:
             break
+        variance = steadiness.take_in(sums, rows)
         least, greatest = min(least, float(variance.min())), max(greatest, float(variance.max()))
         total += float(variance.sum())
         limit = best[-1][0] if len(best) == 10 else np.inf

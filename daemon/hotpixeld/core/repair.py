@@ -1,26 +1,28 @@
 """Defects and a frame make a patch: which pixels of this photo are repaired, and to what."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.defects import FootprintPixel
-from hotpixeld.core.fill import Mask, Window, fill
 from hotpixeld.core.patch import Patch
-from hotpixeld.core.visible import FLOOR_DN, noise_dn, shows
+from hotpixeld.core.piece import Frame, Spots, cut
+from hotpixeld.core.spoiled import Footprint, spots_of
 
-Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-Footprint = Sequence[FootprintPixel]
 When = Literal["visible", "always"]
 
-_MARGIN_PX = 9
-_CHOICE_PX = 2  # a footprint is chosen within this distance of the position: 5x5
+_PIECE_PX = 9  # long spots are solved piece by piece
 
 
-def repair_patch(frame: Frame, footprints: Sequence[Footprint], *, when: When) -> Patch:
+def repair_patch(
+    frame: Frame,
+    footprints: Sequence[Footprint],
+    *,
+    when: When,
+    predicted: Sequence[float] | None = None,
+) -> Patch:
     """Repair the defects of one photo.
 
     Parameters
@@ -30,25 +32,45 @@ def repair_patch(frame: Frame, footprints: Sequence[Footprint], *, when: When) -
         Of every known defect; pixels beyond the frame are passed over.
     when : str
         ``visible``: only defects that show in this photo; ``always``: all.
+    predicted : sequence of float, optional
+        For each footprint how strong exposure and ISO let one expect it, as a factor on its
+        ``excess_dn``; 1 where nothing is known.
 
     Returns
     -------
     Patch
-        Empty: the photo is unaffected.
+        Only pixels that change; empty: the photo is unaffected.
     """
-    known = _KnownPixels.of(footprints, frame.shape)
-    changed: dict[tuple[int, int], npt.NDArray[np.integer]] = {}
-    for group in _groups(footprints, frame.shape):
-        view = _View.round(group, frame, known)
-        changed |= view.repaired(group, when=when)
+    spots = Spots(spots_of(footprints, predicted or [1.0] * len(footprints), frame.shape))
+    changed: dict[tuple[int, int], npt.NDArray[np.float64]] = {}
+    for spot in spots.all:
+        cuts = [cut(frame, box, spot, spots) for box in spot.box.pieces(_PIECE_PX)]
+        pieces = [piece for piece in cuts if piece is not None]
+        if when == "always" or any(piece.shows(spot.predicted) for piece in pieces):
+            for piece in pieces:
+                changed |= piece.repaired()
     return _patch(frame, changed)
+
+
+def _patch(frame: Frame, changed: dict[tuple[int, int], npt.NDArray[np.float64]]) -> Patch:
+    places = np.array(sorted(changed), np.intp).reshape(-1, 2)
+    rows, columns = places[:, 0], places[:, 1]
+    values = frame[rows, columns]
+    limits = np.iinfo(frame.dtype)
+    for index, place in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
+        values[index] = np.clip(np.rint(changed[place]), limits.min, limits.max)
+    differs = (values != frame[rows, columns]).any(axis=1)
+    return Patch(rows[differs], columns[differs], values[differs])
 
 
 def footprint_at(frame: Frame, row: int, column: int) -> tuple[FootprintPixel, ...]:
     """Choose the pixels that a defect at a known position spoils in this photo.
 
-    The pixel itself in every channel, and in each channel those within 2 pixels that stand off
-    what the surroundings predict by more than twice the local spread.
+    Returns
+    -------
+    tuple of FootprintPixel
+        The pixel itself, and those within 3 pixels that stand off what the surroundings predict;
+        ``excess_dn`` is by how much, in this photo.
 
     Raises
     ------
@@ -58,143 +80,21 @@ def footprint_at(frame: Frame, row: int, column: int) -> tuple[FootprintPixel, .
     height, width, channels = frame.shape
     if not (0 <= row < height and 0 <= column < width):
         raise ValueError(f"({column},{row}) lies outside {width}x{height} pixels")
-    top, left = max(0, row - _MARGIN_PX), max(0, column - _MARGIN_PX)
-    part = frame[top : row + _MARGIN_PX + 1, left : column + _MARGIN_PX + 1].astype(np.float64)
-    wanted = np.zeros(part.shape[:2], bool)
-    at_row, at_column = row - top, column - left
-    wanted[
-        max(0, at_row - _CHOICE_PX) : at_row + _CHOICE_PX + 1,
-        max(0, at_column - _CHOICE_PX) : at_column + _CHOICE_PX + 1,
-    ] = True
-    excess = np.stack(
-        [part[..., c] - fill(part[..., c], ~wanted, wanted) for c in range(channels)], axis=-1
-    )
-    spreads = np.array([noise_dn(part[..., c], ~wanted) for c in range(channels)])
-    spoiled = (np.abs(excess) > np.maximum(2 * spreads, FLOOR_DN)) & wanted[..., None]
-    spoiled[at_row, at_column] = True
+    alone = FootprintPixel(row, column, (1.0,) * channels, (True,) * channels)
+    spots = Spots(spots_of([[alone]], [1.0], frame.shape))
+    (spot,) = spots.all
+    piece = cut(frame, spot.box, spot, spots)
+    if piece is None:
+        return (alone,)
+    excess = piece.excess_dn(row, column)
+    found = np.abs(excess) >= piece.unit_dn
+    found[row - piece.window.top, column - piece.window.left] = True
     return tuple(
         FootprintPixel(
-            int(r) + top,
-            int(c) + left,
-            tuple(float(value) for value in excess[r, c]),
-            tuple(bool(value) for value in spoiled[r, c]),
+            int(r) + piece.window.top,
+            int(c) + piece.window.left,
+            tuple(excess[r, c].tolist()),
+            tuple(found[r, c].tolist()),
         )
-        for r, c in np.argwhere(spoiled.any(axis=2))
+        for r, c in np.argwhere(found.any(axis=2))
     )
-
-
-def _patch(frame: Frame, changed: dict[tuple[int, int], npt.NDArray[np.integer]]) -> Patch:
-    places = sorted(changed)
-    rows = np.array([row for row, _ in places], np.intp)
-    columns = np.array([column for _, column in places], np.intp)
-    values = frame[rows, columns]
-    for index, place in enumerate(places):
-        values[index] = changed[place]
-    return Patch(rows, columns, values)
-
-
-def _inside(pixel: FootprintPixel, shape: tuple[int, ...]) -> bool:
-    return 0 <= pixel.row < shape[0] and 0 <= pixel.column < shape[1]
-
-
-def _groups(footprints: Iterable[Footprint], shape: tuple[int, ...]) -> list[list[FootprintPixel]]:
-    """Merge footprints that share a pixel; a channel is spoiled if one of them spoils it."""
-    groups: list[dict[tuple[int, int], FootprintPixel]] = []
-    for footprint in footprints:
-        merged = {(p.row, p.column): p for p in footprint if _inside(p, shape)}
-        apart = []
-        for group in groups:
-            if group.keys().isdisjoint(merged):
-                apart.append(group)
-                continue
-            for place, pixel in group.items():
-                merged[place] = _both(merged[place], pixel) if place in merged else pixel
-        groups = [*apart, merged] if merged else apart
-    return [list(group.values()) for group in groups]
-
-
-def _both(one: FootprintPixel, other: FootprintPixel) -> FootprintPixel:
-    excess = tuple(max(a, b, key=abs) for a, b in zip(one.excess_dn, other.excess_dn, strict=True))
-    spoiled = tuple(a or b for a, b in zip(one.spoiled, other.spoiled, strict=True))
-    return FootprintPixel(one.row, one.column, excess, spoiled)
-
-
-@dataclass(frozen=True)
-class _KnownPixels:
-    """Every spoiled pixel of the frame."""
-
-    rows: npt.NDArray[np.intp]
-    columns: npt.NDArray[np.intp]
-    spoiled: npt.NDArray[np.bool_]  # (n, channels)
-
-    @classmethod
-    def of(cls, footprints: Iterable[Footprint], shape: tuple[int, ...]) -> "_KnownPixels":
-        pixels = [p for footprint in footprints for p in footprint if _inside(p, shape)]
-        return cls(
-            np.array([p.row for p in pixels], np.intp),
-            np.array([p.column for p in pixels], np.intp),
-            np.array([p.spoiled for p in pixels], bool).reshape(len(pixels), shape[2]),
-        )
-
-
-@dataclass(frozen=True)
-class _View:
-    """The surroundings of one group of defects.
-
-    Attributes
-    ----------
-    top, left : int
-        Where the view lies in the frame.
-    values : (height, width, channels) float64
-    good : (height, width, channels) bool
-        True where no known defect spoils the subpixel.
-    whole : numpy.iinfo
-        The range of the frame's values.
-    """
-
-    top: int
-    left: int
-    values: npt.NDArray[np.float64]
-    good: npt.NDArray[np.bool_]
-    whole: np.iinfo
-
-    @classmethod
-    def round(cls, group: Sequence[FootprintPixel], frame: Frame, known: _KnownPixels) -> "_View":
-        top = max(0, min(p.row for p in group) - _MARGIN_PX)
-        left = max(0, min(p.column for p in group) - _MARGIN_PX)
-        bottom = max(p.row for p in group) + _MARGIN_PX + 1
-        right = max(p.column for p in group) + _MARGIN_PX + 1
-        values = frame[top:bottom, left:right].astype(np.float64)
-        good = np.ones(values.shape, bool)
-        height, width = values.shape[:2]
-        rows, columns = known.rows - top, known.columns - left
-        held = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        for row, column, spoiled in zip(
-            rows[held], columns[held], known.spoiled[held], strict=True
-        ):
-            good[row, column, spoiled] = False
-        return cls(top, left, values, good, np.iinfo(frame.dtype))
-
-    def repaired(
-        self, group: Sequence[FootprintPixel], *, when: When
-    ) -> dict[tuple[int, int], npt.NDArray[np.integer]]:
-        """Return the new values of the group's pixels in the frame; empty if nothing shows."""
-        result = self.values.copy()
-        visible = when == "always"
-        for channel in range(self.values.shape[2]):
-            wanted = np.zeros(self.values.shape[:2], bool)
-            for pixel in group:
-                if pixel.spoiled[channel]:
-                    wanted[pixel.row - self.top, pixel.column - self.left] = True
-            visible |= self._fill_channel(result, channel, wanted)
-        if not visible:
-            return {}
-        whole = np.clip(np.rint(result), self.whole.min, self.whole.max).astype(self.whole.dtype)
-        return {(p.row, p.column): whole[p.row - self.top, p.column - self.left] for p in group}
-
-    def _fill_channel(self, result: Window, channel: int, wanted: Mask) -> bool:
-        values, good = self.values[..., channel], self.good[..., channel]
-        result[..., channel] = fill(values, good, wanted)
-        residuals = (values - result[..., channel])[wanted]
-        floor = FLOOR_DN if self.whole.max == 255 else 0.0
-        return shows(residuals, noise_dn(values, good), floor_dn=floor)

@@ -25,6 +25,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from hotpixeld.core import kernel
+
 STATISTICS_VERSION = 1
 RESIDUAL_UNIT = 16  # z in 1/16 of a local spread
 RESIDUAL_LIMIT = 8 * RESIDUAL_UNIT
@@ -34,24 +36,33 @@ Plane = npt.NDArray[np.int16]
 
 _HALO_PX = 5  # 2 for the neighbours of 3 for the spread
 _TILE_ROWS, _TILE_COLUMNS = 64, 1024  # a tile's planes stay within the cache
-_MOST_FRAMES = 255  # 255 x 128 < 2^15
 
 
-def add_residuals(frames: Sequence[Frame], total: npt.NDArray[np.int32]) -> None:
-    """Add the residuals of ``frames`` to ``total`` (height, width, channels), in place."""
-    for start in range(0, len(frames), _MOST_FRAMES):
-        batch = frames[start : start + _MOST_FRAMES]
-        height, width = total.shape[:2]
-        for top in range(0, height, _TILE_ROWS):
-            for left in range(0, width, _TILE_COLUMNS):
-                rows = slice(top, min(height, top + _TILE_ROWS))
-                columns = slice(left, min(width, left + _TILE_COLUMNS))
-                sums = [plane.copy() for plane in _planes(batch[0], rows, columns)]
-                for frame in batch[1:]:
-                    for channel, plane in enumerate(_planes(frame, rows, columns)):
-                        sums[channel] += plane
-                for channel, summed in enumerate(sums):
-                    total[rows, columns, channel] += summed
+def add_residuals(
+    frames: Sequence[Frame], total: npt.NDArray[np.int32], rows: slice = slice(None)
+) -> None:
+    """Add these rows of the residuals of ``frames`` to ``total`` (height, width, channels)."""
+    start, stop, _ = rows.indices(total.shape[0])
+    for first in range(0, len(frames), kernel.MOST_FRAMES):
+        batch = frames[first : first + kernel.MOST_FRAMES]
+        if (compiled := kernel.chosen()) is not None:
+            laid_out = [kernel.laid_out(frame) for frame in batch]
+            compiled.add_residuals(laid_out, total, start, stop, _table_for(laid_out[0]))
+        else:
+            for top in range(start, stop, _TILE_ROWS):
+                _add_tiles(batch, total, slice(top, min(stop, top + _TILE_ROWS)))
+
+
+def _add_tiles(frames: Sequence[Frame], total: npt.NDArray[np.int32], rows: slice) -> None:
+    width = total.shape[1]
+    for left in range(0, width, _TILE_COLUMNS):
+        columns = slice(left, min(width, left + _TILE_COLUMNS))
+        sums = [plane.copy() for plane in _planes(frames[0], rows, columns)]
+        for frame in frames[1:]:
+            for channel, plane in enumerate(_planes(frame, rows, columns)):
+                sums[channel] += plane
+        for channel, summed in enumerate(sums):
+            total[rows, columns, channel] += summed
 
 
 def residual_rows(frame: Frame, rows: slice = slice(None)) -> Plane:
@@ -156,6 +167,18 @@ def _reciprocals(channels: int, shift: int) -> npt.NDArray[np.int32]:
     return table
 
 
+def _table_for(frame: Frame) -> npt.NDArray[np.uint16]:
+    """Return the reciprocals as the kernel takes them; none is over 4096 * 640 / 160 = 16384."""
+    return _narrow_reciprocals(frame.shape[2], 0 if frame.dtype == np.uint8 else 2)
+
+
+@functools.cache
+def _narrow_reciprocals(channels: int, shift: int) -> npt.NDArray[np.uint16]:
+    table = _reciprocals(channels, shift).astype(np.uint16)
+    table.flags.writeable = False
+    return table
+
+
 def _with_halo(frame: Frame, rows: slice, columns: slice) -> npt.NDArray[np.integer]:
     """Return the tile and 5 pixels around it, mirrored where the frame ends; 16 bits become 12."""
     height, width = frame.shape[:2]
@@ -181,10 +204,16 @@ def _mirrored(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
 def residual_at(frame: Frame, sites: npt.NDArray[np.intp]) -> npt.NDArray[np.int16]:
     """Return z at some sites: (n, 2) row and column in, (n, channels) out."""
     height, width, channels = frame.shape
-    values = np.zeros((len(sites), channels), np.int16)
-    for number, (row, column) in enumerate(np.asarray(sites).tolist()):
+    for row, column in np.asarray(sites).tolist():
         if not (0 <= row < height and 0 <= column < width):
             raise ValueError(f"row {row}, column {column} is outside of {height} x {width}")
+    if (compiled := kernel.chosen()) is not None:
+        laid_out, out = kernel.laid_out(frame), np.zeros((len(sites), channels), np.int32)
+        places = np.ascontiguousarray(sites, np.int64)
+        compiled.residual_at((laid_out,), places, out, _table_for(laid_out))
+        return out.astype(np.int16)
+    values = np.zeros((len(sites), channels), np.int16)
+    for number, (row, column) in enumerate(np.asarray(sites).tolist()):
         tile = _planes(frame, slice(row, row + 1), slice(column, column + 1))
         values[number] = [plane[0, 0] for plane in tile]
     return values

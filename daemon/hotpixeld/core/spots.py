@@ -7,12 +7,17 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.defects import DefectKind, FootprintPixel
-from hotpixeld.core.evidence import Sums, Suspects
+from hotpixeld.core.evidence import Suspects
+from hotpixeld.core.fields import Sums
 
 TOUCHING_PX = 2  # suspects this near belong to one spot
 _RING_PX = (5, 7)  # where a spot's surroundings are looked at
 _REACH_PX = 3  # a spot reaches this far beyond its own suspects
 _SHARE_OF_PEAK = 0.12  # less than this of the peak is ringing that nobody sees
+_CORE_SHARE = 0.3  # suspects far below the greatest are its ringing, not its core
+_CALM_RATIO = 0.6  # of the surroundings' variance: more may be chance
+_CALM_SHARE = 0.3
+_LEAST_AROUND = 8
 _STUCK_RATIO = 0.4  # a stuck pixel varies less than this share of its surroundings' variance
 
 
@@ -24,8 +29,10 @@ class Spot:
     ----------
     row, column : int
         The peak: where the running mean stands off most.
-    level : float
-        The greatest residual of its subpixels, in local robust spreads, without sign.
+    score : float
+        -log10 of the expected number of good subpixels like its surest one.
+    by_calm : bool
+        True where that one shows by varying too little, not by standing off to one side.
     kind : str
         ``stuck``, ``hot`` or ``dead``.
     mean_dn, variance_dn2, excess_dn : tuple of float
@@ -34,25 +41,21 @@ class Spot:
         Every pixel that it spoils.
     half_area_px : int
         Pixels that stand off at least half as much as the peak.
-    noise_dn : float
-        The robust spread of the running mean around, in the peak's channel.
+    strength_dn : float
+        How far it stands off its surroundings: in the mean, or from photo to photo if it is stuck.
     """
 
     row: int
     column: int
-    level: float
+    score: float
+    by_calm: bool
     kind: DefectKind
     mean_dn: tuple[float, ...]
     variance_dn2: tuple[float, ...]
     excess_dn: tuple[float, ...]
     footprint: tuple[FootprintPixel, ...]
     half_area_px: int
-    noise_dn: float
-
-    @property
-    def strength_dn(self) -> float:
-        """The greatest excess of any channel at the peak, without sign."""
-        return max(abs(excess) for excess in self.excess_dn)
+    strength_dn: float
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -61,9 +64,9 @@ class Spot:
         return tuple(int(channel) for channel in np.flatnonzero(spoiled))
 
 
-def grouped(suspects: Suspects) -> list[npt.NDArray[np.intp]]:
-    """Return the suspects' numbers in groups of those that touch, the greatest first."""
-    order = np.argsort(-np.abs(suspects.levels), kind="stable")
+def grouped(suspects: Suspects, scores: npt.NDArray[np.float64]) -> list[npt.NDArray[np.intp]]:
+    """Return the suspects' numbers in groups of those that touch, the surest first."""
+    order = np.argsort(-scores, kind="stable")
     cells: dict[tuple[int, int], list[int]] = {}
     places = list(zip(suspects.rows.tolist(), suspects.columns.tolist(), strict=True))
     for number, (row, column) in enumerate(places):
@@ -84,52 +87,79 @@ def grouped(suspects: Suspects) -> list[npt.NDArray[np.intp]]:
     return groups
 
 
-def measured(sums: Sums, suspects: Suspects) -> Spot:
-    """Measure the one spot that these suspects make."""
-    height, width, channels = sums.shape
-    top, bottom = _span(suspects.rows, height)
-    left, right = _span(suspects.columns, width)
+def measured(sums: Sums, suspects: Suspects, surest: int, *, score: float, by_calm: bool) -> Spot:
+    """Measure the one spot that these suspects make; ``score`` is that of the ``surest``."""
+    top, bottom = _span(suspects.rows, sums.shape[0])
+    left, right = _span(suspects.columns, sums.shape[1])
     window = (slice(top, bottom), slice(left, right), slice(None))
-    mean = sums.mean(window)
-    around = np.ones(mean.shape[:2], bool)
-    rows, columns = suspects.rows - top, suspects.columns - left
-    core = np.zeros_like(around)
-    core[rows, columns] = True
-    around &= ~_grown(core, _RING_PX[0] - 1)
-    if around.sum() < 8:
-        around = ~core
-    surroundings = mean[around].reshape(-1, channels)
-    background = np.median(surroundings, axis=0)
-    noise = 1.4826 * np.median(np.abs(surroundings - background), axis=0)
-    excess = mean - background
-    strongest = int(np.argmax(np.abs(suspects.levels)))
-    sign = np.sign(suspects.levels[strongest])
-    near = _grown(core, 1)
-    standing = np.where(near[..., None], sign * excess, -np.inf)
-    row, column, channel = np.unravel_index(int(np.argmax(standing)), standing.shape)
-    peak_dn = float(standing[row, column, channel])
-    limit = np.maximum(3 * noise, max(1.0, _SHARE_OF_PEAK * abs(peak_dn)))
-    spoiled = (np.abs(excess) >= limit) & _grown(core, _REACH_PX)[..., None]
-    spoiled[rows, columns, suspects.channels] = True
+    mean, variance = sums.mean(window), sums.variance(window)
+    at = suspects.rows - top, suspects.columns - left, suspects.channels
+    suspected = np.zeros(mean.shape[:2], bool)
+    suspected[at[0], at[1]] = True
+    around = ~_grown(suspected, _RING_PX[0] - 1)
+    if around.sum() < _LEAST_AROUND:
+        around = ~suspected
+    excess, noise = _over_its_surroundings(mean, around)
+    beside = np.median(variance[around], axis=0)
+    still = np.sqrt(np.where(variance < _CALM_RATIO * beside, beside - variance, 0))
+    if by_calm:
+        peak = at[0][surest], at[1][surest], at[2][surest]
+        sign = 1.0 if excess[peak] >= 0 else -1.0
+    else:
+        sign = float(np.sign(suspects.levels[surest]))
+        standing = np.where(_grown(suspected, 1)[..., None], sign * excess, -np.inf)
+        where = np.unravel_index(int(np.argmax(standing)), standing.shape)
+        peak = where[0], where[1], where[2]
+    peak_dn = float(excess[peak])
+    strength_dn = float(np.hypot(peak_dn, still[peak])) if by_calm else abs(peak_dn)
+    core = np.zeros_like(suspected)
+    strong = np.abs(suspects.levels) >= _CORE_SHARE * np.abs(suspects.levels).max()
+    core[at[0][strong], at[1][strong]] = core[peak[:2]] = True
+    spoiled = np.abs(excess) >= np.maximum(3 * noise, max(1.0, _SHARE_OF_PEAK * abs(peak_dn)))
+    if by_calm:
+        spoiled |= still >= _CALM_SHARE * strength_dn
+    spoiled &= _grown(core, _REACH_PX)[..., None]
+    spoiled[at[0][strong], at[1][strong], at[2][strong]] = spoiled[peak] = True
     any_channel: npt.NDArray[np.bool_] = np.any(spoiled, axis=2)
     spoiled &= _connected(any_channel, core)[..., None]
-    variance = sums.variance(window)
-    beside = np.median(variance[around].reshape(-1, channels), axis=0)[channel]
-    quiet = variance[row, column, channel] < _STUCK_RATIO * beside
-    kind: DefectKind = "dead" if sign < 0 else "stuck" if quiet else "hot"
-    half = (sign * excess[..., channel] >= 0.5 * abs(peak_dn)) & _grown(core, _REACH_PX)
+    deviation = np.hypot(excess, still) if by_calm else sign * excess
+    half = (deviation[..., peak[2]] >= 0.5 * strength_dn) & _grown(core, _REACH_PX)
+    quiet = bool(variance[peak] < _STUCK_RATIO * beside[peak[2]])
+    always_darker = sign < 0 and abs(peak_dn) > 0.6 * strength_dn
     return Spot(
-        row=int(row) + top,
-        column=int(column) + left,
-        level=float(np.abs(suspects.levels[strongest])),
-        kind=kind,
-        mean_dn=_numbers(mean[row, column]),
-        variance_dn2=_numbers(variance[row, column]),
-        excess_dn=_numbers(excess[row, column]),
+        row=int(peak[0]) + top,
+        column=int(peak[1]) + left,
+        score=score,
+        by_calm=by_calm,
+        kind="dead" if always_darker else "stuck" if quiet else "hot",
+        mean_dn=_numbers(mean[peak[:2]]),
+        variance_dn2=_numbers(variance[peak[:2]]),
+        excess_dn=_numbers(excess[peak[:2]]),
         footprint=_footprint(spoiled, excess, top, left),
         half_area_px=int(half.sum()),
-        noise_dn=float(noise[channel]),
+        strength_dn=strength_dn,
     )
+
+
+def _over_its_surroundings(
+    mean: npt.NDArray[np.float64], around: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return what stands over the plane through the pixels ``around``, and their spread about it.
+
+    The plane is fitted twice, the second time without what is far off the first.
+    """
+    rows, columns = np.indices(around.shape)
+    basis = np.stack([np.ones(around.shape), rows, columns], axis=2)
+    excess, noise = np.empty_like(mean), np.empty(mean.shape[2])
+    for channel in range(mean.shape[2]):
+        chosen = around
+        for _ in range(2):
+            plane = np.linalg.lstsq(basis[chosen], mean[chosen][:, channel], rcond=None)[0]
+            off = mean[..., channel] - basis @ plane
+            spread = 1.4826 * float(np.median(np.abs(off[around])))
+            chosen = around & (np.abs(off) <= 2.5 * spread + 0.5)
+        excess[..., channel], noise[channel] = off, spread
+    return excess, noise
 
 
 def _footprint(

@@ -1,7 +1,8 @@
-"""Pillow's own memory seen through the Arrow C data interface, so that it is copied only once.
+"""Pillow's own memory seen through the Arrow C data interface, so that it is not copied.
 
-``np.asarray(image)`` packs the pixels into bytes and copies those. Pillow exports the memory
-itself when the image lies in one block: four bytes a pixel, whatever the mode.
+``np.asarray(image)`` packs the pixels into bytes and copies those, which takes as long as decoding
+a JPEG. Pillow exports the memory itself when the image lies in one block: four bytes a pixel,
+whatever the mode.
 https://arrow.apache.org/docs/format/CDataInterface.html
 """
 
@@ -12,12 +13,32 @@ import numpy.typing as npt
 from PIL import Image, _imaging
 
 _BYTES_A_PIXEL = 4
-_BAND_ROWS = 64
 
-# One block for images up to 256 megapixels; two freed blocks are kept for the next photos, because
-# fresh memory costs a fifth of a decode.
-_imaging.set_block_size(1 << 30)
+# One block for images up to 64 megapixels; two freed blocks (512 MiB at most) are kept for the next
+# photos, because fresh memory costs a fifth of a decode.
+_imaging.set_block_size(1 << 28)
 _imaging.set_blocks_max(2)
+
+
+def keep_blocks(count: int) -> None:
+    """Keep the memory of so many freed images for the next ones; 2 is what a daemon needs."""
+    _imaging.set_blocks_max(count)
+
+
+class _Pixels:
+    """Pillow's memory for numpy, which holds this for as long as it shows a part of it."""
+
+    def __init__(
+        self, address: int, shape: tuple[int, int, int], owners: tuple[object, ...]
+    ) -> None:
+        read_only = True
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": shape,
+            "typestr": "|u1",
+            "data": (address, read_only),
+        }
+        self._owners = owners
 
 
 class _ArrowArray(ctypes.Structure):
@@ -47,7 +68,8 @@ def first_channels(image: Image.Image, channels: int) -> npt.NDArray[np.uint8] |
     Returns
     -------
     (height, width, channels) uint8, or None
-        C order, memory of its own; None where Pillow cannot export the image as it is.
+        Read-only, four bytes from pixel to pixel; it keeps the image's memory alive. None where
+        Pillow cannot export the image as it is.
     """
     try:
         capsules = image.__arrow_c_array__()  # they keep the memory alive
@@ -59,10 +81,9 @@ def first_channels(image: Image.Image, channels: int) -> npt.NDArray[np.uint8] |
     size = image.width * image.height * _BYTES_A_PIXEL
     if array.n_children != 1 or array.offset or array.children[0].contents.length != size:
         return None
-    memory = (ctypes.c_uint8 * size).from_address(array.children[0].contents.buffers[1])
-    pixels = np.ctypeslib.as_array(memory).reshape(image.height, image.width, _BYTES_A_PIXEL)
-    copied = np.empty((image.height, image.width, channels), np.uint8)
-    for top in range(0, image.height, _BAND_ROWS):
-        for channel in range(channels):  # numpy copies whole rows of one channel fastest
-            copied[top : top + _BAND_ROWS, :, channel] = pixels[top : top + _BAND_ROWS, :, channel]
-    return copied
+    address = array.children[0].contents.buffers[1]
+    if not address:
+        return None
+    shape = (image.height, image.width, _BYTES_A_PIXEL)
+    pixels: npt.NDArray[np.uint8] = np.asarray(_Pixels(address, shape, (*capsules, image)))
+    return pixels[..., :channels]

@@ -30,12 +30,15 @@ class Structure:
         The first image's markers, for JPEG and MPO.
     pages : int
         Images in the file, previews among them.
+    is_deep_colour : bool
+        True for 16 bits a channel in colour, which Pillow would open as 8.
     own_mark : bool
         True where the mark of our re-encoded copies stands outside EXIF.
     """
 
     jpeg: jpegfile.JpegLayout | None = None
     pages: int = 1
+    is_deep_colour: bool = False
     own_mark: bool = False
 
 
@@ -76,24 +79,23 @@ def check_whole(data: bytes, kind: Kind, max_pixels: int) -> Structure:
     Raises
     ------
     PhotoError
-        ``truncated``, ``damaged``, ``several-frames``, ``sixteen-bit-colour``, ...
+        ``truncated``, ``damaged``, ``several-frames``, ...
     """
     if kind == "jpeg":
         return _check_jpeg(data)
     if kind == "png":
-        if pngfile.is_deep_colour(pngfile.read_layout(data)):
-            raise PhotoError(reasons.SIXTEEN_BIT_COLOUR, "install hotpixeld[deep]")
-    elif kind == "gif":
+        return Structure(is_deep_colour=pngfile.is_deep_colour(pngfile.read_layout(data)))
+    if kind == "gif":
         giffile.read_layout(data)
-    elif kind == "webp":
+    if kind == "webp":
         layout = webpfile.read_layout(data, max_pixels)
         return Structure(own_mark=layout.has_own_mark(data))
-    elif kind == "tiff":
+    if kind == "tiff":
         directories = tiffpages.read_layout(data)
         tiffpages.check_whole(data, directories)
-        if tiffpages.is_deep_colour(directories):
-            raise PhotoError(reasons.SIXTEEN_BIT_COLOUR, "install hotpixeld[deep]")
-        return Structure(pages=len(directories.directories))
+        return Structure(
+            pages=len(directories.directories), is_deep_colour=tiffpages.is_deep_colour(directories)
+        )
     return Structure()
 
 

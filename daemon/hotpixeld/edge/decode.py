@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
-def open_image(data: bytes, max_pixels: int) -> Image.Image:
+def open_image(data: bytes | BinaryIO, max_pixels: int) -> Image.Image:
     """Read the header of an image whose pixels are still to be decoded.
 
     Raises
@@ -39,7 +40,8 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
         ``not-a-photo``, ``damaged``, ``truncated`` or ``too-large``.
     """
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        stream = io.BytesIO(data) if isinstance(data, bytes) else data
+        image = Image.open(stream, formats=_FORMATS)
     except Exception as error:
         raise _refusal(error) from error
     check_size(*image.size, max_pixels)
@@ -81,7 +83,8 @@ def frame_of(image: Image.Image) -> Frame:
     Returns
     -------
     (height, width, channels) uint8 or uint16
-        C order, memory of its own; channels 1 (grey), 3 (RGB) or 4 (CMYK).
+        Channels 1 (grey), 3 (RGB) or 4 (CMYK). In C order, or read-only with four bytes from
+        pixel to pixel: then it is the image's own memory, kept alive by the frame.
 
     Raises
     ------
@@ -104,9 +107,9 @@ def _frame_of(image: Image.Image) -> Frame:
     if mode not in _CHANNELS:
         raise PhotoError(reasons.UNSUPPORTED_PIXELS, f"mode {mode}")
     if _CHANNELS[mode] > 1:
-        copied = arrow.first_channels(image, _CHANNELS[mode])
-        if copied is not None:
-            return copied
+        seen = arrow.first_channels(image, _CHANNELS[mode])
+        if seen is not None:
+            return seen
     plain = image.convert("L") if mode == "1" else image
     values = np.asarray(plain).reshape(image.height, image.width, -1)
     return np.ascontiguousarray(values[..., : _CHANNELS[mode]])

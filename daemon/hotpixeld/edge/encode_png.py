@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.patch import Patch
-from hotpixeld.edge import decode, pngfile, reasons, samples
+from hotpixeld.edge import decode, deep, pngfile, reasons, samples
 from hotpixeld.edge.copies import EncodedCopy
 from hotpixeld.edge.decode import Frame
 from hotpixeld.edge.photo import Photo
@@ -53,7 +53,7 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
         ``not-writable`` when the copy would not decode to exactly that.
     """
     layout = pngfile.read_layout(photo.data)
-    stored = _stored(photo.data)
+    stored = _stored(photo.data, layout)
     palette_chunk = b""
     if layout.colour_type == pngfile.PALETTE:
         palette = _palette(photo.data, layout, stored)
@@ -65,11 +65,13 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
         wanted = _keeping_transparency(photo.data, layout, stored, wanted)
     image_data = _refiltered(photo.data, layout, stored, wanted)
     data = _assembled(photo.data, layout, image_data, palette_chunk)
-    samples.check_same(_stored(data), wanted)
-    return EncodedCopy(data, ".png", "lossless")
+    samples.check_same(_stored(data, layout), wanted)
+    return EncodedCopy(data, "", "lossless")
 
 
-def _stored(data: bytes) -> Frame:
+def _stored(data: bytes, layout: PngLayout) -> Frame:
+    if pngfile.is_deep_colour(layout):
+        return deep.stored_values(data, "png")
     image = decode.load(decode.open_image(data, len(data) * 2000))
     return decode.stored_values(image)
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from hotpixeld.core.patch import Patch
-from hotpixeld.edge import decode, reasons, samples
+from hotpixeld.edge import decode, deep, reasons, samples
 from hotpixeld.edge import tiffpages as tiff
 from hotpixeld.edge.copies import EncodedCopy
 from hotpixeld.edge.decode import Frame
@@ -81,7 +81,7 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
     data = _with_pieces(photo.data, layout, wanted, _touched(main, wanted.shape, patch))
     data = _with_colours(data, layout, added)
     samples.check_same(_stored(data, photo.orientation), wanted)
-    return EncodedCopy(data, ".tif", "lossless")
+    return EncodedCopy(data, "", "lossless")
 
 
 def _with_colours(data: bytes, layout: tiff.TiffLayout, added: dict[int, tuple[int, ...]]) -> bytes:
@@ -94,6 +94,8 @@ def _with_colours(data: bytes, layout: tiff.TiffLayout, added: dict[int, tuple[i
 
 
 def _stored(data: bytes, orientation: int) -> Frame:
+    if tiff.is_deep_colour(tiff.read_layout(data)):
+        return deep.stored_values(data, "tiff")
     image = decode.open_image(data, len(data) * 1000)
     return decode.stored_values(decode.load(image, orientation))
 

@@ -38,14 +38,19 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
         chunks = _encoded(image, limit, lossless=True, exact=True)
         data = _assembled(photo.data, layout, chunks, mark=b"")
         samples.check_same(_stored(data, limit), wanted)
-        return EncodedCopy(data, ".webp", "lossless")
+        return EncodedCopy(data, "", "lossless")
     size = sum(c.end - c.start for c in layout.chunks if c.name == b"VP8 ")
-    quality, chunks = _at_equal_size(image, size, limit)
+
+    def encoded_bytes(values: Frame, quality: int) -> int:
+        return len(_encoded(Image.fromarray(values), limit, quality=quality)[b"VP8 "])
+
+    quality = samples.quality_of_equal_size(encoded_bytes, wanted, size)
+    chunks = _encoded(image, limit, quality=quality)
     data = _assembled(photo.data, layout, chunks, mark=exif.OWN_MARK.encode("ascii"))
     difference = np.abs(_stored(data, limit).astype(np.int16) - wanted)
     if float(difference.mean()) > _GREATEST_MEAN_ERROR_DN:
         raise PhotoError(reasons.NOT_WRITABLE, "the re-encoded WebP shows another picture")
-    return EncodedCopy(data, ".webp", "reencoded", f"lossy WebP: quality {quality}, as large")
+    return EncodedCopy(data, "", "reencoded", f"lossy WebP: quality {quality}, as large")
 
 
 def _stored(data: bytes, limit: int) -> Frame:
@@ -62,20 +67,6 @@ def _encoded(image: Image.Image, limit: int, **options: object) -> dict[bytes, b
         for c in webpfile.read_layout(data, limit).chunks
         if c.name in _IMAGE_CHUNKS
     }
-
-
-def _at_equal_size(
-    image: Image.Image, size_bytes: int, limit: int
-) -> tuple[int, dict[bytes, bytes]]:
-    """Return the least quality at which the image is at least as large as it was."""
-    low, high = 1, 100
-    while low < high:
-        middle = (low + high) // 2
-        if len(_encoded(image, limit, quality=middle)[b"VP8 "]) < size_bytes:
-            low = middle + 1
-        else:
-            high = middle
-    return low, _encoded(image, limit, quality=low)
 
 
 def _assembled(

@@ -154,6 +154,21 @@ class EventTap:
         ending.join(_STOP_WAIT_S)
 
 
+def can_watch(folder: str) -> bool:
+    """Return True if the kernel still grants a watch of this folder."""
+    observer = None
+    try:
+        observer = InotifyObserver()
+        observer.schedule(FileSystemEventHandler(), folder, event_filter=_EVENTS)
+        observer.start()
+    except OSError:
+        return False
+    finally:
+        if observer is not None:
+            _end(observer)
+    return True
+
+
 def _end(observer: InotifyObserver) -> None:
     with contextlib.suppress(Exception):  # a broken observer need not end tidily
         observer.stop()

@@ -61,11 +61,24 @@ class ExifFacts:
 def read_facts(image: Image.Image) -> ExifFacts:
     """Return what the EXIF of an opened image says; never raises, whatever it holds."""
     try:
-        exif = image.getexif()
-        base = dict(exif)
-        details = dict(exif.get_ifd(_EXIF_IFD))
+        return _facts(image.getexif())
     except Exception:  # noqa: BLE001 - Pillow raises anything on hostile EXIF, and it is optional
         return ExifFacts()
+
+
+def facts_of_block(block: bytes | None) -> ExifFacts:
+    """Return what an EXIF block (or the head of a TIFF-like file) says; never raises."""
+    exif = Image.Exif()
+    try:
+        exif.load(block or b"")
+        return _facts(exif)
+    except Exception:  # noqa: BLE001 - as above
+        return ExifFacts()
+
+
+def _facts(exif: Image.Exif) -> ExifFacts:
+    base = dict(exif)
+    details = dict(exif.get_ifd(_EXIF_IFD))
     serial = _text(details.get(_BODY_SERIAL)) or _text(base.get(_DNG_CAMERA_SERIAL))
     return ExifFacts(
         make=_text(base.get(_MAKE)),
@@ -84,10 +97,20 @@ def is_own_mark(text: str) -> bool:
     return text.startswith(_OWN_MARK_START)
 
 
-def marked(exif: Image.Exif) -> Image.Exif:
-    """Set our mark in ``exif``, in place, and return it."""
+def marked_block(block: bytes | None, orientation: int) -> bytes:
+    """Return an EXIF block with our mark; one that cannot be read is replaced by a new one."""
+    try:
+        return _marked(block or b"", orientation)
+    except Exception:  # noqa: BLE001 - as above
+        return _marked(b"", orientation)
+
+
+def _marked(block: bytes, orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif.load(block)
     exif[_SOFTWARE_OF_COPY] = OWN_MARK
-    return exif
+    exif[_ORIENTATION] = orientation
+    return exif.tobytes()
 
 
 def _text(value: object) -> str:

@@ -6,7 +6,6 @@ what events should have told makes scans more frequent.
 """
 
 import errno
-import logging
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -24,17 +23,14 @@ from hotpixeld.edge.watching import Mode, Watching
 
 State = Literal["ok", "degraded", "missing", "unreadable"]
 
-CHECK_S = 5.0
 _MISSING_AGAIN_S = (5.0, 10.0, 20.0, 40.0, 60.0)
-_POLL_S = 5.0
 _SUSPICIOUS_S = 30.0
 _TRUSTED_AGAIN = 10  # so many scans without a missed photo
 _SCAN_SHARE = 100  # polling may take one part in so many of the time
 _EVENTS_LATE_S = 5.0  # a file this new may still be told of
+_CALM_S = 1.0
 _NEW_FOLDER_S = 0.3  # so that a copied tree is listed once, not once per folder
-_DEGRADED = ("events-missed", "inotify-limit", "inotify-instances", "import-empty")
-
-logger = logging.getLogger(__name__)
+_DEGRADED = ("events-missed", "inotify-limit", "inotify-gaps", "inotify-instances", "import-empty")
 
 
 @dataclass(frozen=True)
@@ -82,6 +78,8 @@ class Folder:
         ``"auto"`` polls where the file system does not tell events.
     rescan_s : float
         Time between two scans while all is well.
+    check_s : float
+        Time between two looks at folder and watcher, and between two scans where it is polled.
     expects_photos : bool
         That an empty folder means a missing disk, already at the first scan.
     put : callable
@@ -105,6 +103,7 @@ class Folder:
         *,
         mode: Mode,
         rescan_s: float,
+        check_s: float,
         expects_photos: bool,
         put: Callable[["Folder", str, How | Literal["folder"]], None],
         clock: Callable[[], float],
@@ -114,7 +113,7 @@ class Folder:
         self.restarts = 0
         self.lease = True
         self.problems = Problems(path, wall)
-        self._names, self._rescan_s = names, rescan_s
+        self._names, self._rescan_s, self._check_s = names, rescan_s, check_s
         self._clock, self._wall = clock, wall
         self._watching = Watching(
             path,
@@ -140,9 +139,9 @@ class Folder:
         self._scan_began = self._scan_took_s = self._last_scan_took_s = 0.0
         self._last_scan: float | None = None
         self._scan_found = self._missed = self._clean_scans = self._photos_seen = 0
-        # hashes of what has been dealt with: small, and exact enough
-        self._handled: set[int] = set()
-        self._met: set[int] = set()
+        # what has been dealt with: times of the last change by hash of the rest, small enough
+        self._handled: dict[int, int] = {}
+        self._met: dict[int, int] = {}
 
     @property
     def scanned(self) -> bool:
@@ -182,20 +181,28 @@ class Folder:
             return None
         return self.path.rstrip("/") + "/" + told[len(prefix) :]
 
+    def relative(self, path: str) -> str:
+        """Return the part of a path of this folder that is below it."""
+        return path[len(self.path.rstrip("/")) + 1 :]
+
     def remembers(self, found: FoundFile) -> bool:
         """Return True if this very content at this place has been dealt with or handed over."""
-        mark = hash(found)
-        if mark not in self._handled:
+        mark = _mark(found)
+        if self._handled.get(mark) != found.identity.ctime_ns:
             return False
-        self._met.add(mark)
+        self._met[mark] = found.identity.ctime_ns
         return True
 
     def remember(self, found: FoundFile) -> None:
         """Take note that this content has been dealt with; each scan drops what is gone."""
-        self._handled.add(hash(found))
-        self._met.add(hash(found))
+        self._handled[_mark(found)] = self._met[_mark(found)] = found.identity.ctime_ns
 
-    def forget(self, now_s: float) -> None:
+    def forget(self, found: FoundFile) -> None:
+        """Take note that this content is to be dealt with again."""
+        self._handled.pop(_mark(found), None)
+        self._met.pop(_mark(found), None)
+
+    def forget_all(self, now_s: float) -> None:
         """Remember nothing, and scan."""
         self._handled.clear()
         self._met.clear()
@@ -205,6 +212,14 @@ class Folder:
         """Scan all of the folder from ``at_s`` on; what it finds is no proof against events."""
         self._scan_at_s = min(self._scan_at_s, at_s)
         self._excused = True
+
+    def doubt_path(self, path: str, now_s: float) -> None:
+        """Scan soon, because an event told of ``path`` and nothing is there.
+
+        It may be gone; or it is elsewhere, because folders were renamed meanwhile.
+        """
+        if not Path(path).is_symlink():
+            self.scan_soon(now_s + max(_CALM_S, self._last_scan_took_s * _SCAN_SHARE))
 
     def new_folder(self, path: str, now_s: float) -> None:
         """List a folder that was made or moved in, and what is below it, in a moment."""
@@ -220,7 +235,7 @@ class Folder:
         """Look whether folder and watcher are what they were, and mend what is not."""
         if now_s < self._check_at_s:
             return
-        self._check_at_s = now_s + CHECK_S
+        self._check_at_s = now_s + self._check_s
         try:
             status = Path(self.path).stat()
             os.scandir(self.path).close()
@@ -233,7 +248,7 @@ class Folder:
             return
         fault = self._watching.fault(now_s)
         if fault is not None:
-            logger.warning("watching %s anew: %s", printable(self.path), fault)
+            self.problems.log("watching-anew", f"watching {printable(self.path)} anew: {fault}")
             self._watch_anew(now_s)
         elif self._watching.polled and self._scan is None:
             self._scan_at_s = min(self._scan_at_s, now_s + self._interval_s())
@@ -258,7 +273,7 @@ class Folder:
 
     def _arrived(self, identity: tuple[int, int], now_s: float) -> None:
         if self._identity is not None:
-            logger.warning("%s is another folder now", printable(self.path))
+            self.problems.log("other-folder", f"{printable(self.path)} is another folder now")
         self._identity = identity
         self._misses = 0
         self._state = "ok"
@@ -298,6 +313,8 @@ class Folder:
         """Take note that the running scan found what no event had told."""
         if self._scan is None or self._scan.top != self.path or self._last_scan is None:
             return
+        if _mark(found) in self._handled:  # other rights or one more name: no event tells of that
+            return
         self._scan_found += 1
         changed = found.identity.ctime_ns / 1e9
         if self._last_scan < changed < self._wall() - _EVENTS_LATE_S:
@@ -321,6 +338,8 @@ class Folder:
                 if path == top or path.startswith(top.rstrip("/") + "/"):
                     del self._new_folders[path]
             self._scan = Scan(self.path, self._names, top)
+            if not Path(top).is_dir():
+                self.doubt_path(top, now_s)
 
     def _finish(self, scan: Scan, now_s: float) -> None:
         self._scan = None
@@ -332,7 +351,7 @@ class Folder:
         self._last_scan = self._scan_began
         self._last_scan_took_s = self._scan_took_s
         self._photos_seen = scan.files
-        self._handled = set(self._met)
+        self._handled = dict(self._met)
         if not self._scan_excused and not self._watching.polled:
             self._judge_events()
         self._judge_emptiness(scan, device)
@@ -342,7 +361,7 @@ class Folder:
     def _interval_s(self) -> float:
         wanted = self._rescan_s
         if self._watching.polled:
-            wanted = _POLL_S
+            wanted = self._check_s
         elif "events-missed" in self.problems:
             wanted = _SUSPICIOUS_S
         return min(max(wanted, self._last_scan_took_s * _SCAN_SHARE), self._rescan_s)
@@ -385,3 +404,7 @@ class Folder:
             f" {printable(path)} among them: {reason}",
             "let the daemon's user read them; each scan tries again",
         )
+
+
+def _mark(found: FoundFile) -> int:
+    return hash((found.path, found.identity[:4]))

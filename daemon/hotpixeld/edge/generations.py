@@ -100,6 +100,59 @@ def read_generation(path: Path, on_progress: Callable[[], None]) -> Moments:
         raise StateError(f"{path}: damaged ({error})") from error
 
 
+def read_window(path: Path, rows: slice, columns: slice) -> Moments:
+    """Read only the moments of a few rows and columns, for a picture of them.
+
+    Nothing rests on them, so that the checksums of the bands are not compared.
+
+    Parameters
+    ----------
+    rows, columns
+        With a start and a stop within the shape.
+
+    Raises
+    ------
+    StateError
+        The file is missing, cut short, or of a newer version; it is left as it is.
+    """
+    arrays = {}
+    try:
+        with path.open("rb", buffering=0) as file:
+            header = _read_header(file, path)
+            _, width, channels = header["shape"]
+            offset = file.tell()
+            for name, code, size_bytes in header["arrays"]:
+                dtype = np.dtype(code)
+                step = width * channels * dtype.itemsize
+                start = columns.start * channels * dtype.itemsize
+                stop = columns.stop * channels * dtype.itemsize
+                lines = [
+                    _span(file, offset, row * step + start, row * step + stop)
+                    for row in range(rows.start, rows.stop)
+                ]
+                arrays[name] = np.frombuffer(b"".join(lines), dtype).copy()
+                offset += size_bytes + 4 * -(-size_bytes // _BAND_BYTES)
+    except OSError as error:
+        raise StateError(f"{path}: cannot be read ({error.strerror})") from error
+    shape = (rows.stop - rows.start, columns.stop - columns.start, channels)
+    try:
+        return Moments.from_arrays(shape, header["depth_bits"], header["count"], arrays)
+    except ValueError as error:
+        raise StateError(f"{path}: damaged ({error})") from error
+
+
+def _span(file: FileIO, offset: int, start: int, stop: int) -> bytes:
+    """Return the bytes start to stop of the array at ``offset``, without the checksums between."""
+    parts = []
+    while start < stop:
+        band = start // _BAND_BYTES
+        end = min(stop, (band + 1) * _BAND_BYTES)
+        file.seek(offset + start + 4 * band)
+        parts.append(file.read(end - start))
+        start = end
+    return b"".join(parts)
+
+
 def _read_header(file: FileIO, path: Path) -> dict[str, Any]:
     fixed = file.read(len(_MAGIC) + 4)
     if len(fixed) < len(_MAGIC) + 4 or not fixed.startswith(_MAGIC):

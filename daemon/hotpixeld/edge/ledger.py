@@ -163,6 +163,14 @@ class Ledger:
         )
         return found is not None
 
+    def has_photos_below(self, folder: Path) -> bool:
+        """Tell whether a photo in this folder or below it was ever seen."""
+        start = os.fsencode(folder).rstrip(b"/") + b"/"
+        found = self._one(
+            "SELECT 1 FROM photos WHERE path > ? AND path < ? LIMIT 1", start, start[:-1] + b"0"
+        )
+        return found is not None
+
     def at(self, path: Path, digest: bytes) -> PhotoRow | None:
         """Return the row of this content under this path."""
         row = self._one(
@@ -218,6 +226,14 @@ class Ledger:
                 tuple(row.values()),
             ).fetchone()[0]
         return int(photo_id)
+
+    def move_photo(self, photo_id: int, path: Path, identity: str) -> None:
+        """Record that a photo has another name now."""
+        raw = os.fsencode(path)
+        with transaction(self.db):
+            self.db.execute("DELETE FROM photos WHERE path = ? AND statistics = 'refused'", (raw,))
+            self.db.execute("UPDATE photos SET identity = '' WHERE path = ?", (raw,))
+            self.update_photo(photo_id, path=raw, identity=identity)
 
     def update_photo(self, photo_id: int, **values: object) -> None:
         """Set some columns of a photo."""

@@ -4,8 +4,54 @@ import re
 from collections.abc import Iterable
 from fnmatch import translate
 
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".tif", ".tiff", ".gif", ".webp"}
+RAW_SUFFIXES = frozenset(
+    {
+        ".3fr",
+        ".arw",
+        ".cr2",
+        ".cr3",
+        ".crw",
+        ".dcr",
+        ".dng",
+        ".erf",
+        ".fff",
+        ".iiq",
+        ".k25",
+        ".kdc",
+        ".mef",
+        ".mos",
+        ".mrw",
+        ".nef",
+        ".nrw",
+        ".orf",
+        ".pef",
+        ".raf",
+        ".raw",
+        ".rw2",
+        ".rwl",
+        ".sr2",
+        ".srf",
+        ".srw",
+        ".x3f",
+    }
+)
+# HEIC and RAW are photos also where the extras that read them are missing: the ledger says so.
+PHOTO_SUFFIXES = RAW_SUFFIXES | frozenset(
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".mpo",
+        ".png",
+        ".tif",
+        ".tiff",
+        ".gif",
+        ".webp",
+        ".heic",
+        ".heif",
+        ".hif",
+    }
 )
 
 # Names under which other programs write a file before they rename it.
@@ -44,6 +90,21 @@ def _any_of(globs: Iterable[str]) -> re.Pattern[str]:
 
 _TEMPORARY_NAME = _any_of(_TEMPORARY)
 _SKIPPED_FOLDER = _any_of(_SKIPPED_FOLDERS)
+
+
+def is_photo_name(name: str) -> bool:
+    """Tell photos from other files (videos, sidecars), which are passed over in silence."""
+    return _suffix(name) in PHOTO_SUFFIXES
+
+
+def is_raw_name(name: str) -> bool:
+    """Tell RAW photos by their names: most of them are TIFF inside."""
+    return _suffix(name) in RAW_SUFFIXES
+
+
+def _suffix(name: str) -> str:
+    stem, dot, ending = name.rpartition(".")
+    return (dot + ending).lower() if stem else ""
 
 
 class Names:

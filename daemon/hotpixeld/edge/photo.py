@@ -4,26 +4,14 @@ The content decides what a photo is, never its name: a PNG called ``.jpg`` is re
 Names only tell which files are photos at all.
 """
 
-import hashlib
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from PIL import Image
-
 from hotpixeld.core.sensor import Kind, Sensor
-from hotpixeld.edge import containers, decode, exif, jpegfile, reasons
+from hotpixeld.edge import bayer, containers, exif, heif, plain, reasons
 from hotpixeld.edge.decode import Frame
+from hotpixeld.edge.names import is_raw_name
 from hotpixeld.errors import PhotoError
-
-_PHOTO_NAME = re.compile(
-    r".\.(jpg|jpeg|jpe|jfif|mpo|png|tif|tiff|gif|webp|heic|heif|hif)", re.IGNORECASE | re.DOTALL
-)
-_RAW_NAME = re.compile(
-    r".\.(3fr|arw|cr2|cr3|crw|dcr|dng|erf|fff|iiq|k25|kdc|mef|mos|mrw|nef|nrw|orf|pef|raf|raw"
-    r"|rw2|rwl|sr2|srf|srw|x3f)",
-    re.IGNORECASE | re.DOTALL,
-)
 
 
 @dataclass(frozen=True)
@@ -35,7 +23,9 @@ class Photo:
     data : bytes
         The file as it was read.
     frame : (height, width, channels) uint8 or uint16
-        Stored pixels in DN, before any EXIF rotation; channels 1 (grey), 3 (RGB) or 4 (CMYK).
+        Stored pixels in DN, before any EXIF rotation; channels 1 (grey), 3 (RGB) or 4
+        (CMYK; of RAW the sites of a 2x2 Bayer cell, so that a RAW frame has half the height and
+        width of its sensor).
         Alpha is left out, palettes are expanded to RGB, one bit is 0 and 255. Of several images
         in one file, the first.
     sensor : Sensor
@@ -83,20 +73,6 @@ class Photo:
         return self.facts.orientation
 
 
-def is_photo_name(name: str) -> bool:
-    """Return True for names of photos; other files (videos, sidecars) are passed over in silence.
-
-    HEIC and RAW names are photos also where the extras that read them are missing: the ledger
-    then says so.
-    """
-    return _ends_in(_PHOTO_NAME, name) or _ends_in(_RAW_NAME, name)
-
-
-def _ends_in(pattern: re.Pattern[str], name: str) -> bool:
-    stem, _, _ = name.rpartition(".")
-    return pattern.fullmatch(name, max(len(stem) - 1, 0)) is not None
-
-
 def read_photo(data: bytes, name: str, *, max_pixels: int) -> Photo:
     """Decode a photo and find out what camera it comes from.
 
@@ -116,30 +92,22 @@ def read_photo(data: bytes, name: str, *, max_pixels: int) -> Photo:
     """
     if not data:
         raise PhotoError(reasons.EMPTY)
-    kind = containers.identify(data, is_raw_name=_ends_in(_RAW_NAME, name))
+    kind = containers.identify(data, is_raw_name=is_raw_name(name))
     if kind == "heic":
-        raise PhotoError(reasons.NEEDS_HEIF, "install hotpixeld[heif]")
-    if kind == "raw":
-        raise PhotoError(reasons.NEEDS_RAW, "install hotpixeld[raw]")
-    structure = containers.check_whole(data, kind, max_pixels)
-    image = decode.open_image(data, max_pixels)
-    container = image.format or kind.upper()
-    facts = exif.read_facts(image)
-    image = decode.load(image, facts.orientation)
-    if kind != "tiff":
-        facts = exif.read_facts(image)  # again: a PNG's EXIF may follow its pixels
-    frame = decode.frame_of(image)
+        picture = heif.read(data, max_pixels)
+    elif kind == "raw":
+        picture = bayer.read(data, max_pixels)
+    else:
+        picture = plain.read(data, kind, max_pixels)
     return Photo(
         data=data,
-        frame=frame,
-        sensor=_sensor(facts, frame, kind),
-        digest=_pixel_digest(image)
-        if structure.jpeg is None
-        else jpegfile.image_digest(data, structure.jpeg),
-        container=container,
-        pages=structure.pages,
-        facts=facts,
-        own_mark=facts.own_mark or structure.own_mark,
+        frame=picture.frame,
+        sensor=_sensor(picture.facts, picture.frame, kind),
+        digest=picture.digest,
+        container=picture.container,
+        pages=picture.pages,
+        facts=picture.facts,
+        own_mark=picture.own_mark,
     )
 
 
@@ -155,11 +123,3 @@ def _sensor(facts: exif.ExifFacts, frame: Frame, kind: Kind) -> Sensor:
         depth_bits=8 * frame.itemsize,
         kind=kind,
     )
-
-
-def _pixel_digest(image: Image.Image) -> bytes:
-    digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height}".encode())
-    if image.mode in {"P", "PA"}:
-        digest.update(decode.palette_of(image).tobytes())
-    digest.update(image.tobytes())
-    return digest.digest()

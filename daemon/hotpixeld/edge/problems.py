@@ -2,11 +2,14 @@
 
 import contextlib
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hotpixeld.edge.names import printable
+
+_LOG_AGAIN_S = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ class Problems:
     def __init__(self, where: str, wall: Callable[[], float]) -> None:
         self._where, self._wall = where, wall
         self._open: dict[str, Problem] = {}
+        self._logged: dict[str, tuple[float, int]] = {}  # when last, and how often not since
 
     def __contains__(self, code: str) -> bool:
         return code in self._open
@@ -49,7 +53,17 @@ class Problems:
         since = before.since if before is not None else self._wall()
         self._open[code] = Problem(code, since, what, advice)
         if before is None:
-            logger.warning("%s; %s", what, advice)
+            self.log(code, f"{what}; {advice}")
+
+    def log(self, cause: str, message: str) -> None:
+        """Log a warning, unless one of this cause was logged in the last minute."""
+        now = self._wall()
+        last, unsaid = self._logged.get(cause, (-math.inf, 0))
+        if 0 <= now - last < _LOG_AGAIN_S:
+            self._logged[cause] = (last, unsaid + 1)
+            return
+        self._logged[cause] = (now, 0)
+        logger.warning("%s%s", message, f" ({unsaid} times more since the last)" if unsaid else "")
 
     def over(self, *codes: str) -> None:
         """Close these, where they were open."""

@@ -4,6 +4,7 @@ No file is touched here and no clock read: what was seen of a file, and when, is
 """
 
 import heapq
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal
@@ -72,10 +73,20 @@ class Room:
         self._arrived: deque[str] = deque()
         self._old: deque[str] = deque()
         self._fresh_count = self._retry_count = 0
+        self._held_since_s: dict[str, float] = {}
 
     def __len__(self) -> int:
         """Photos that wait for their first hand-over (refused ones that are tried again: not)."""
         return len(self._waiting) - self._retry_count
+
+    @property
+    def settling(self) -> int:
+        """Photos that only time keeps here; those that a writer holds open are not counted."""
+        return len(self) - len(self._held_since_s)
+
+    def held_for(self, seconds: float, now_s: float) -> list[str]:
+        """Return the photos that a writer has held open, unchanged, for so long."""
+        return [path for path, since_s in self._held_since_s.items() if now_s - since_s >= seconds]
 
     @property
     def half_empty(self) -> bool:
@@ -114,11 +125,18 @@ class Room:
     def leave(self, path: str) -> None:
         """Drop a photo, because it is gone or in other hands."""
         waiting = self._waiting.pop(path, None)
+        self._held_since_s.pop(path, None)
         if waiting is not None:
             if waiting.tries:
                 self._retry_count -= 1
             else:
                 self._fresh_count -= waiting.fresh
+
+    def leave_retries(self) -> None:
+        """Drop all photos that wait for another try."""
+        self._tries.clear()
+        for path in [path for path, waiting in self._waiting.items() if waiting.tries]:
+            self.leave(path)
 
     def due_s(self) -> float | None:
         """Return when something is to be looked at next; None: never."""
@@ -156,22 +174,27 @@ class Room:
         quiet_s = now_s - waiting.quiet_since_s
         patience = patience_s(waiting.how, seen.writer, seen.links, self._settle_s)
         if patience is None:
+            if not waiting.tries:
+                self._held_since_s.setdefault(path, now_s)
             self._look_at(path, now_s + min(max(quiet_s / 2, self._settle_s), _LONGEST_LOOK_S))
             return False
         if quiet_s < patience and not waiting.tries:
+            self._held_since_s.pop(path, None)
             self._look_at(path, waiting.quiet_since_s + patience)
             return False
         self.leave(path)
         return True
 
-    def retry(self, path: str, identity: Identity, now_s: float) -> float | None:
+    def retry(
+        self, path: str, identity: Identity, now_s: float, at_most_s: float = math.inf
+    ) -> float | None:
         """Let a refused photo wait for another try; return in how many seconds.
 
         Returns
         -------
         float or None
-            One of `RETRIES_S`, the last again and again; None: no room, so only a change of the
-            file brings it back.
+            One of `RETRIES_S`, the last again and again, but not more than ``at_most_s``; None: no
+            room, so only a change of the file brings it back.
         """
         known, tries = self._tries.pop(path, (identity, 0))
         tries = tries + 1 if known == identity else 1
@@ -181,7 +204,7 @@ class Room:
         self.leave(path)
         if self._retry_count >= self._bound:
             return None
-        delay_s = RETRIES_S[min(tries, len(RETRIES_S)) - 1]
+        delay_s = min(RETRIES_S[min(tries, len(RETRIES_S)) - 1], at_most_s)
         self._waiting[path] = _Waiting(identity, "found", now_s, now_s, tries=tries)
         self._retry_count += 1
         self._look_at(path, now_s + delay_s)

@@ -4,8 +4,9 @@ A frame has neither alpha nor palette; a file may. Alpha stays as it is, and a p
 the nearest colour of its palette, or a new one where the palette has an entry that no pixel uses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from hotpixeld.edge.decode import Frame
 from hotpixeld.errors import PhotoError
 
 _OPAQUE = 255
+_TILE_PX, _LARGE_PX = 256, 1_000_000
 _OTHER_ALPHA = 1 << 20  # farther than any two colours
 
 
@@ -76,6 +78,46 @@ def unused_tail(indices: Frame, size: int, keep: Sequence[int] = ()) -> tuple[in
     """Return the entries of a palette of ``size`` behind the last one that a pixel uses."""
     last_used = max(int(indices.max()), *keep, -1)
     return tuple(range(last_used + 1, size))
+
+
+def quality_of_equal_size(
+    encoded_bytes: Callable[[Frame, int], int], values: Frame, size_bytes: int
+) -> int:
+    """Return a quality at which a lossy coder needs no less than ``size_bytes``, and little more.
+
+    Parameters
+    ----------
+    encoded_bytes : callable
+        Gives the size of some values (height, width, samples) at a quality of 1 to 100.
+    values : (height, width, samples)
+        The whole picture; of a large one, tiles from all over it stand for it.
+    size_bytes : int
+        What the coder made of the whole picture before.
+    """
+    tiles = _tiles(values)
+    wanted_bytes = size_bytes * tiles.size // values.size
+    low, high = 1, 100
+    while low < high:
+        middle = (low + high) // 2
+        if encoded_bytes(tiles, middle) < wanted_bytes:
+            low = middle + 1
+        else:
+            high = middle
+    while low < 100 and encoded_bytes(values, low) < size_bytes:  # the tiles' seams cost bytes
+        low += -(-(100 - low) // 4)
+    return low
+
+
+def _tiles(values: Frame) -> Frame:
+    """Return every fourth tile down and across, put together; all of a small picture."""
+    height, width = values.shape[0] // _TILE_PX * _TILE_PX, values.shape[1] // _TILE_PX * _TILE_PX
+    if height * width < _LARGE_PX:
+        return values
+    tiles = values[:height, :width].reshape(
+        height // _TILE_PX, _TILE_PX, width // _TILE_PX, _TILE_PX, -1
+    )[::4, :, ::4]
+    across, down = tiles.shape[2] * _TILE_PX, tiles.shape[0] * _TILE_PX
+    return cast("Frame", np.ascontiguousarray(tiles).reshape(down, across, -1))
 
 
 def check_same(decoded: Frame, wanted: Frame) -> None:

@@ -5,8 +5,7 @@ hints into a queue.
 """
 
 import contextlib
-import logging
-import os
+import math
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from typing import Literal
 from hotpixeld.edge.events import overflows_told
 from hotpixeld.edge.folder import Folder, FolderStatus
 from hotpixeld.edge.found import FoundFile, Identity, identity_at
-from hotpixeld.edge.names import PHOTO_SUFFIXES, Names
-from hotpixeld.edge.problems import Problem
+from hotpixeld.edge.names import PHOTO_SUFFIXES, Names, printable
+from hotpixeld.edge.problems import Problem, Problems
 from hotpixeld.edge.room import How, Room
 from hotpixeld.edge.watching import Mode
 from hotpixeld.edge.whole import NotYet, WholeFile, look, read_whole
@@ -27,9 +26,8 @@ _SLICE = 500  # photos of a scan between two looks at what arrives
 _HINTS_BOUND = 50_000
 _BURST = 4_000  # so many events at once may be more than the kernel kept
 _CALM_S = 1.0
+_HELD_S = 600.0  # a writer that takes longer is worth a word
 _STOPPED_S = 2.0  # a wait that lasted so much longer means that the process stood still
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,8 @@ class Watcher:
         Globs of names or paths below an import folder, in addition to the built-in ones.
     suffixes : iterable of str
         Names of photos end so (lower case, with the dot).
+    check_s : float
+        Time between two looks at whether folders and event watchers are well.
     not_empty : collection of Path
         Import folders that held photos when the daemon last ran.
     clock, wall : callable
@@ -99,6 +99,7 @@ class Watcher:
         rescan_s: float = 300.0,
         ignore: Iterable[str] = (),
         suffixes: Iterable[str] = PHOTO_SUFFIXES,
+        check_s: float = 5.0,
         not_empty: Collection[Path] = (),
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -115,6 +116,7 @@ class Watcher:
                 self._names,
                 mode=mode,
                 rescan_s=rescan_s,
+                check_s=check_s,
                 expects_photos=root in not_empty,
                 put=self._put,
                 clock=clock,
@@ -122,6 +124,7 @@ class Watcher:
             )
             for root in roots
         )
+        self._problems = Problems("all import folders", wall)
         self._overflows = 0
         self._burst = 0
         self._turned_away = False
@@ -176,7 +179,7 @@ class Watcher:
         folder = self._folder_of(str(path))
         return read_whole(path, max_bytes=max_bytes, lease=folder is None or folder.lease)
 
-    def retry_later(self, path: Path) -> float | None:
+    def retry_later(self, path: Path, *, at_most_s: float = math.inf) -> float | None:
         """Hand this photo over again after a while, for a reason that may pass by itself.
 
         A change of the file brings it back at once (after its quiet time) in any case, so a photo
@@ -185,18 +188,28 @@ class Watcher:
         Returns
         -------
         float or None
-            Seconds until then: 5, 30, 300, 3600, 21600, 21600, ...; None where it is gone.
+            Seconds until then: 5, 30, 300, 3600, 21600, 21600, ..., but not more than
+            ``at_most_s``; None where it is gone.
         """
         identity = identity_at(path)
         if identity is None:
             return None
-        return self._room.retry(str(path), identity, self._clock())
+        return self._room.retry(str(path), identity, self._clock(), at_most_s)
 
     def forget(self, path: Path | None = None) -> None:
-        """Ask the ledger anew about this photo (None: about all), and scan soon."""
-        for folder in self._folders:
-            if path is None or self._folder_of(str(path)) is folder:
-                folder.forget(self._clock())
+        """Ask the ledger anew about this photo now (None: about all, by a scan)."""
+        now_s = self._clock()
+        if path is None:
+            self._room.leave_retries()
+            for folder in self._folders:
+                folder.forget_all(now_s)
+            return
+        holder, identity = self._folder_of(str(path)), identity_at(path)
+        if holder is not None and identity is not None:
+            found = FoundFile(str(path), identity)
+            holder.forget(found)
+            self._room.leave(str(path))
+            self._consider(holder, found, "closed", now_s)
 
     @property
     def stopped(self) -> bool:
@@ -205,17 +218,22 @@ class Watcher:
 
     @property
     def caught_up(self) -> bool:
-        """True if all that can be seen has been scanned and handed over (retries aside)."""
+        """True if all that can be seen has been scanned and handed over.
+
+        Photos that wait for another try, or that a writer holds open, are not waited for.
+        """
         return (
             all(folder.scanned for folder in self._folders)
-            and not len(self._room)
+            and not self._room.settling
             and not self._turned_away
             and self._hints.empty()
         )
 
     def status(self) -> WatchStatus:
         """Return a snapshot; may be called from any thread."""
-        problems = [p for folder in self._folders for p in folder.problems.now()]
+        problems = list(self._problems.now())
+        for folder in self._folders:
+            problems.extend(folder.problems.now())
         return WatchStatus(
             folders=tuple(folder.status() for folder in self._folders),
             queue=len(self._room),
@@ -253,9 +271,16 @@ class Watcher:
 
     def _take_hints(self) -> bool:
         woken = False
+        last: dict[tuple[Folder | None, str], _Hint] = {}  # several of one file are one
         for _ in range(self._hints.qsize()):
             with contextlib.suppress(Empty):
-                woken = self._take(self._hints.get_nowait()) or woken
+                hint = self._hints.get_nowait()
+                about = hint.folder, hint.path or hint.how
+                if hint.how != "created" or about not in last:
+                    last[about] = hint
+                self._burst += hint.folder is not None
+        for hint in last.values():
+            woken = self._take(hint) or woken
         if self._hints_lost:
             self._hints_lost = False
             self._overflows += 1
@@ -270,7 +295,6 @@ class Watcher:
             self._overflows += 1
             self._scan_all(now_s + _CALM_S)
         elif hint.folder is not None:
-            self._burst += 1
             path = hint.folder.local_path(hint.path)
             if path is not None and hint.how == "folder":
                 hint.folder.new_folder(path, now_s)
@@ -283,11 +307,12 @@ class Watcher:
             folder.scan_soon(at_s)
 
     def _told(self, folder: Folder, path: str, how: How, now_s: float) -> None:
-        if not self._names.wants(os.path.relpath(path, folder.path)):
+        if not self._names.wants(folder.relative(path)):
             return
         identity = identity_at(path)
         if identity is None:
             self._room.leave(path)
+            folder.doubt_path(path, now_s)
         else:
             self._consider(folder, FoundFile(path, identity), how, now_s)
 
@@ -295,7 +320,12 @@ class Watcher:
         if folder.remembers(found):
             return
         if not self._room.holds(found.path, found.identity):
-            if self._known(found.as_path(), found.identity):
+            try:
+                known = self._known(found.as_path(), found.identity)
+            except Exception:
+                self._scan_all(now_s + _CALM_S)  # so that nothing is lost with the error
+                raise
+            if known:
                 folder.remember(found)
                 return
             if how == "found":
@@ -318,6 +348,7 @@ class Watcher:
         return self._ready(now_s)
 
     def _ready(self, now_s: float) -> Path | None:
+        self._say_held(now_s)
         while (path := self._room.next_due(now_s)) is not None:
             folder = self._folder_of(path)
             assert folder is not None
@@ -329,6 +360,17 @@ class Watcher:
             elif self._room.judge(path, seen, now_s):
                 return self._handed_over(folder, path, seen.identity)
         return None
+
+    def _say_held(self, now_s: float) -> None:
+        held = self._room.held_for(_HELD_S, now_s)
+        if held:
+            self._problems.say(
+                "held-open",
+                f"{len(held)} photos are held open for writing, {printable(held[0])} among them",
+                "end the program that writes them; they are taken once they are closed",
+            )
+        else:
+            self._problems.over("held-open")
 
     def _handed_over(self, folder: Folder, path: str, identity: Identity | None) -> Path | None:
         if identity is None:

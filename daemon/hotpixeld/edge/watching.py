@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from hotpixeld.edge.events import EventTap
+from hotpixeld.edge.events import EventTap, can_watch
 from hotpixeld.edge.names import printable
 from hotpixeld.edge.problems import Problems, raise_inotify
 from hotpixeld.edge.room import How
@@ -13,6 +13,7 @@ from hotpixeld.edge.room import How
 Mode = Literal["auto", "inotify", "poll"]
 
 _AGAIN_S = (60.0, 300.0, 3600.0)
+_GAPS = ("inotify-limit", "inotify-gaps")
 _LATE_S = 2.0  # a watch may still be on its way when a new folder is found without one
 
 
@@ -27,7 +28,7 @@ class Watching:
     put_file, put_folder : callable
         As for `EventTap`.
     problems : Problems
-        Where `inotify-limit` and `inotify-instances` are said.
+        Where ``inotify-limit``, ``inotify-gaps`` and ``inotify-instances`` are said.
     """
 
     def __init__(
@@ -44,15 +45,16 @@ class Watching:
         self._tap: EventTap | None = None
         self._wanted = False
         self._doubt: str | None = None
-        self._start_failures = self._cover_failures = 0
-        self._start_at_s = self._cover_at_s = 0.0
+        self._start_failures = 0
+        self._start_at_s = 0.0
         self._unwatched: Mapping[int, str] = {}
+        self._tried: set[int] = set()
         self._recheck_at_s = 0.0
 
     @property
     def polled(self) -> bool:
         """True if scans, not events, have to bring the photos of some folders at least."""
-        return self._tap is None or "inotify-limit" in self._problems
+        return self._tap is None or any(code in self._problems for code in _GAPS)
 
     def set_up(self, real_path: str, now_s: float, *, tells_events: bool) -> None:
         """Watch what stands at ``real_path`` now, and nothing else any more."""
@@ -102,8 +104,8 @@ class Watching:
         if unwatched:
             self._unwatched, self._recheck_at_s = unwatched, now_s + _LATE_S
         elif complete:
-            self._cover_failures = 0
-            self._problems.over("inotify-limit")
+            self._tried.clear()
+            self._problems.over(*_GAPS)
 
     def stop(self) -> None:
         """End the events."""
@@ -117,17 +119,26 @@ class Watching:
             return None
         unwatched, self._unwatched = self._unwatched, {}
         inodes, _ = self._tap.watched_inodes()
-        still = [
-            path for ino, path in unwatched.items() if ino not in inodes and _inode(path) == ino
-        ]
+        still = {
+            ino: path
+            for ino, path in unwatched.items()
+            if ino not in inodes and _inode(path) == ino
+        }
         if not still:
             return None
-        if now_s < self._cover_at_s:  # setting it up anew did not help
-            self._say_limit(f"{len(still)} folders, {printable(still[0])} among them,")
+        which = f"{len(still)} folders, {printable(min(still.values()))} among them,"
+        if not can_watch(min(still.values())):
+            self._say_limit(which)
             return None
-        self._cover_at_s = now_s + _again(self._cover_failures)
-        self._cover_failures += 1
-        return f"{len(still)} folders had no watch"
+        if still.keys() <= self._tried:
+            self._problems.say(
+                "inotify-gaps",
+                f"{which} get no watch although there are watches left, so all is polled",
+                "set watch.mode to poll",
+            )
+            return None
+        self._tried |= still.keys()
+        return f"{which} had no watch"
 
     def _say_no_start(self, error: OSError) -> None:
         if error.errno == errno.ENOSPC:

@@ -83,6 +83,8 @@ def look(path: str | Path, *, lease: bool = True) -> Look | NotYet:
         status = os.fstat(descriptor)
         writer = _writer(descriptor) if lease else "unknown"
         return Look(identity_of(status), writer, status.st_nlink)
+    except OSError as error:
+        return NotYet("read-error", error.strerror or "")
     finally:
         os.close(descriptor)
 
@@ -108,6 +110,8 @@ def read_whole(
         return descriptor
     try:
         return _read_opened(descriptor, max_bytes, lease=lease)
+    except OSError as error:
+        return NotYet("read-error", error.strerror or "")
     finally:
         os.close(descriptor)
 
@@ -117,10 +121,7 @@ def _read_opened(descriptor: int, max_bytes: int, *, lease: bool) -> WholeFile |
     doubt = _doubt(descriptor, before, max_bytes, lease=lease)
     if doubt is not None:
         return doubt
-    try:
-        data = _bytes(descriptor, before.size)
-    except OSError as error:
-        return NotYet("read-error", error.strerror or "")
+    data = _bytes(descriptor, before.size)
     after = identity_of(os.fstat(descriptor))
     if after != before or len(data) != before.size:
         return NotYet("changed", "while it was read")
@@ -147,7 +148,7 @@ def _open(path: str | Path) -> int | NotYet:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
         # asked before opening, because opening a device may do something
-        if not stat.S_ISREG(Path(path).lstat().st_mode):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
             return NotYet("not-a-file")
         try:
             descriptor = os.open(path, flags | os.O_NOATIME)

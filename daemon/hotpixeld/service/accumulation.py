@@ -403,6 +403,14 @@ class Accumulation:
             parts += [moments] if moments is not None else []
         return parts
 
+    def resident(self, sensor_id: int) -> tuple[int, Moments] | None:
+        """Return the epoch and the sums that memory holds of a sensor; None: the disk has all."""
+        resident = self._resident.get(sensor_id)
+        if resident is None:
+            return None
+        self._fold_batch(resident)
+        return resident.epoch, resident.moments
+
     def forget(self, sensor_id: int) -> None:
         """Drop a sensor's moments from memory and disk; its rows are the ledger's to drop."""
         self._resident.pop(sensor_id, None)

@@ -22,6 +22,7 @@ from hotpixeld.edge.whole import NotYet
 from hotpixeld.errors import ConfigError
 from hotpixeld.service.live import LiveStatus
 from hotpixeld.service.quiet import QuietWork
+from hotpixeld.service.reporting import Reporting
 from hotpixeld.service.requests import take_requests
 from hotpixeld.service.state import State, open_state
 
@@ -76,7 +77,8 @@ class Daemon:
     def _serve(self, state: State) -> None:
         """Serve with the present settings until they change or the daemon stops."""
         with watching(self.config, state.ledger) as watcher:
-            work = QuietWork(state, time.monotonic)
+            reporting = Reporting(state, self.config_file.path, time.monotonic)
+            work = QuietWork(state, time.monotonic, reporting)
             live = LiveStatus(self.config, state, watcher)
             notify.ready()
             log.info("watching %s", ", ".join(map(str, self.config.import_folders)))
@@ -84,7 +86,9 @@ class Daemon:
                 while not (self.stopping or self.restart):
                     notify.alive()
                     self._step(state, work, watcher, live)
-                    live.write(work)
+                    _tell_report(live, reporting)
+                    if live.write(work):
+                        reporting.want()
                     self._reload_if_changed(live)
             finally:
                 live.write_last()
@@ -197,12 +201,20 @@ def watching(config: Config, ledger: Ledger) -> Iterator[Watcher]:
         settle_s=config.watch.settle_s,
         rescan_s=config.watch.rescan_s,
         ignore=config.watch.ignore,
+        not_empty=[root for root in config.import_folders if ledger.has_photos_below(root)],
     )
     watcher.start()
     try:
         yield watcher
     finally:
         watcher.stop()
+
+
+def _tell_report(live: LiveStatus, reporting: Reporting) -> None:
+    if reporting.failure:
+        live.problem("report-failing", reporting.failure, "free space there, or mend `report`")
+    else:
+        live.solved("report-failing")
 
 
 def take(state: State, watcher: Watcher, path: Path) -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from hotpixeld.config import Config
@@ -14,10 +15,12 @@ from hotpixeld.core.verdicts import Known, Verdict, Word, decide_all
 from hotpixeld.edge.atomic import write_atomically
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.ledger import Ledger, SensorRow
+from hotpixeld.edge.logs import NOTICE
 from hotpixeld.edge.photo import Photo
 from hotpixeld.edge.pixels import PixelRow, read_pixels, replace_pixels
 from hotpixeld.errors import StateError
 from hotpixeld.service.accumulation import Accumulation
+from hotpixeld.service.history import History, chosen_sites, dated, read_history
 
 log = logging.getLogger(__name__)
 
@@ -120,14 +123,17 @@ class Detection:
         except StateError as error:
             log.error("%s", error)  # noqa: TRY400 (for the operator, not a bug)
             return
+        history = read_history(self.ledger, sensor)
         ranking = rank(
             parts,
             false_alarms=self.config.detection.false_alarms,
+            observations=history.observations if history else None,
             on_progress=self.on_progress,
         )
-        self._decide(sensor, ranking.candidates)
+        pixels = self._decide(sensor, ranking.candidates, history)
         self.ledger.update_sensor(
             sensor.id,
+            sites=chosen_sites(pixels),
             ranked_at=self.now(),
             ranked_photos=self.ledger.count(sensor.id, "pending", "folded"),
             held_reason=ranking.held_reason or "",
@@ -138,7 +144,8 @@ class Detection:
         """Decide again on the present evidence, because a person has said something."""
         self._considered.add(sensor.id)
         stored = read_pixels(self.ledger.db, sensor.id)
-        self._decide(sensor, [pixel.candidate for pixel in stored if pixel.candidate.photos])
+        candidates = [pixel.candidate for pixel in stored if pixel.candidate.photos]
+        self._decide(sensor, candidates, read_history(self.ledger, sensor))
 
     def forget(self, sensor: SensorRow) -> None:
         """Drop all that is known of a sensor."""
@@ -150,16 +157,18 @@ class Detection:
         self._pixel_file(sensor).unlink(missing_ok=True)
         log.info("%s: forgotten", sensor.key)
 
-    def _decide(self, sensor: SensorRow, candidates: Sequence[Candidate]) -> None:
+    def _decide(
+        self, sensor: SensorRow, candidates: Sequence[Candidate], history: History | None
+    ) -> list[PixelRow]:
         """Apply the decision table, store the outcome, and publish the map where it changed."""
         before = {(p.row, p.column): p for p in read_pixels(self.ledger.db, sensor.id)}
         verdicts = decide_all(
-            self._known(sensor, before),
+            self._known(sensor, before, history),
             candidates,
             mode=self.config.confirmation.mode,
             max_new=self.config.confirmation.max_new,
         )
-        after = [_pixel(sensor, verdict, before) for verdict in verdicts]
+        after = [dated(_pixel(sensor, verdict, before), history) for verdict in verdicts]
         old, new = _confirmed(before.values()), _confirmed(after)
         with transaction(self.ledger.db):
             replace_pixels(self.ledger.db, sensor.id, after)
@@ -171,8 +180,14 @@ class Detection:
             self._publish(sensor, new.values())
         for place in sorted(new.keys() - old.keys()):
             self._tell_confirmed(sensor, new[place])
+        return after
 
-    def _known(self, sensor: SensorRow, before: dict[tuple[int, int], PixelRow]) -> list[Known]:
+    def _known(
+        self,
+        sensor: SensorRow,
+        before: dict[tuple[int, int], PixelRow],
+        history: History | None,
+    ) -> list[Known]:
         """Return the earlier records with people's words, those of the config among them."""
         words = self.ledger.words(sensor.id)
         for entry in self.config.sensors:
@@ -182,7 +197,8 @@ class Detection:
         for place in before.keys() - words.keys():
             pixel = before[place]
             if not pixel.reason.endswith("-by-hand"):
-                known.append(Known(*place, state=pixel.state, reason=pixel.reason))
+                gone = history is not None and history.is_gone(*place)
+                known.append(Known(*place, state=pixel.state, reason=pixel.reason, gone=gone))
             elif pixel.candidate.photos:  # a word was taken back: the statistics decide anew
                 known.append(Known(*place, state="candidate"))
         return known
@@ -195,7 +211,7 @@ class Detection:
     def _publish(self, sensor: SensorRow, confirmed: Iterable[PixelRow]) -> None:
         """Write the confirmed pixels as plain text, in dcraw's syntax: column, row, time."""
         lines = [f"# {sensor.key}: confirmed pixels, column row unixtime"]
-        lines += [f"{pixel.column} {pixel.row} 0" for pixel in confirmed]
+        lines += [f"{p.column} {p.row} {_unix_s(p.since_by)}" for p in confirmed]
         write_atomically(self._pixel_file(sensor), "".join(f"{line}\n" for line in lines).encode())
 
     def _tell_confirmed(self, sensor: SensorRow, pixel: PixelRow) -> None:
@@ -203,7 +219,7 @@ class Detection:
             f"{sensor.key}: {pixel.column},{pixel.row} confirmed ({pixel.reason}): "
             f"{pixel.candidate.kind}, {len(pixel.candidate.footprint)} pixels"
         )
-        log.warning("%s", what)
+        log.log(NOTICE, "%s", what)
         self.ledger.note_event(self.now(), "confirmed", what)
 
     def _tell_ranking(self, sensor: SensorRow, ranking: Ranking) -> None:
@@ -215,6 +231,11 @@ class Detection:
             len(ranking.candidates),
             held,
         )
+
+
+def _unix_s(since: str | None) -> int:
+    """Return a time as dcraw's lists have it: 0 where it is not known."""
+    return int(datetime.fromisoformat(since).timestamp()) if since else 0
 
 
 def _confirmed(pixels: Iterable[PixelRow]) -> dict[tuple[int, int], PixelRow]:

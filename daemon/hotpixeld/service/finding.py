@@ -4,18 +4,19 @@ import glob
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
-from hotpixeld.core.moments import Moments
+from hotpixeld.core.moments import Frame, Moments
 from hotpixeld.core.rank import Ranking, rank
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.core.similarity import find_similar, signature
-from hotpixeld.edge.photo import Photo, is_photo_name, read_photo
+from hotpixeld.edge.arrow import keep_blocks
+from hotpixeld.edge.names import is_photo_name
+from hotpixeld.edge.photo import read_photo
 from hotpixeld.errors import PhotoError
 from hotpixeld.service.accumulation import BATCH_PHOTOS, PHOTOS_BEFORE_MOMENTS
+from hotpixeld.service.cores import Cores, cores
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class SensorFinding:
     photos: int = 0
     ranking: Ranking | None = None
     moments: Moments | None = None
-    batch: list[Photo] = field(default_factory=list)
+    batch: list[Frame] = field(default_factory=list)
     signatures: list[bytes] = field(default_factory=list)
 
 
@@ -66,29 +67,32 @@ def find(arguments: Sequence[str], *, jobs: int = 1) -> Finding:
     arguments
         Files, folders (searched with their subfolders) or globs.
     jobs
-        How many photos are decoded at once.
+        How many threads decode and fold; with 1 everything is done in the caller's.
     """
     start_s = time.monotonic()
     findings: dict[Sensor, SensorFinding] = {}
     skipped: list[Skipped] = []
     seen: dict[bytes, Path] = {}
-    for path, photo in _decoded(named_photos(arguments), jobs):
-        if isinstance(photo, PhotoError):
-            skipped.append(Skipped(path, str(photo)))
-        elif photo.digest in seen:
-            skipped.append(Skipped(path, f"duplicate: same image as {seen[photo.digest]}"))
-        else:
-            seen[photo.digest] = path
-            finding = findings.setdefault(photo.sensor, SensorFinding(photo.sensor))
-            if not _take(finding, photo):
-                skipped.append(Skipped(path, "similar: one more of a scene that counts already"))
+    keep_blocks(BATCH_PHOTOS + jobs)
+    with cores(jobs) as threads:
+        for path, read in threads.in_order(_read, named_photos(arguments)):
+            if isinstance(read, PhotoError):
+                skipped.append(Skipped(path, str(read)))
+            elif (first := seen.setdefault(read.digest, path)) != path:
+                skipped.append(Skipped(path, f"duplicate: same image as {first}"))
+            else:
+                finding = findings.setdefault(read.sensor, SensorFinding(read.sensor))
+                if not _take(finding, read, threads):
+                    skipped.append(
+                        Skipped(path, "similar: one more of a scene that counts already")
+                    )
+            del read  # the next photo wants its memory
+        for finding in findings.values():
+            _fold(finding, threads)
+    keep_blocks(0)
     for finding in findings.values():
-        _fold(finding)
         if finding.moments is not None:
-            finding.ranking = rank(
-                [finding.moments],
-                false_alarms=DEFAULT_FALSE_ALARMS,
-            )
+            finding.ranking = rank([finding.moments], false_alarms=DEFAULT_FALSE_ALARMS)
             finding.moments = None
     ordered = sorted(findings.values(), key=lambda f: (-f.photos, f.sensor.key))
     return Finding(ordered, skipped, time.monotonic() - start_s)
@@ -111,44 +115,44 @@ def named_photos(arguments: Sequence[str]) -> Iterator[Path]:
                 yield found
 
 
-def _decoded(paths: Iterator[Path], jobs: int) -> Iterator[tuple[Path, Photo | PhotoError]]:
-    """Yield the photos in order, decoding some ahead."""
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        ahead = [(path, pool.submit(_read, path)) for path in islice(paths, jobs)]
-        while ahead:
-            path, future = ahead.pop(0)
-            ahead.extend((more, pool.submit(_read, more)) for more in islice(paths, 1))
-            yield path, future.result()
+@dataclass(frozen=True)
+class _Read:
+    """What counts of a photo, without its file's bytes."""
+
+    digest: bytes
+    sensor: Sensor
+    frame: Frame
+    signature: bytes
 
 
-def _read(path: Path) -> Photo | PhotoError:
+def _read(path: Path) -> _Read | PhotoError:
     try:
-        return read_photo(path.read_bytes(), path.name, max_pixels=DEFAULT_MAX_PIXELS)
+        photo = read_photo(path.read_bytes(), path.name, max_pixels=DEFAULT_MAX_PIXELS)
     except OSError as error:
         return PhotoError("unreadable", error.strerror or str(error))
     except PhotoError as error:
         return error
+    return _Read(photo.digest, photo.sensor, photo.frame, signature(photo.frame))
 
 
-def _take(finding: SensorFinding, photo: Photo) -> bool:
-    own = signature(photo.frame)
-    if find_similar(own, finding.signatures) is not None:
+def _take(finding: SensorFinding, photo: _Read, threads: Cores) -> bool:
+    if find_similar(photo.signature, finding.signatures) is not None:
         return False
-    finding.signatures.append(own)
+    finding.signatures.append(photo.signature)
     finding.photos += 1
-    finding.batch.append(photo)
+    finding.batch.append(photo.frame)
     ripe = finding.moments is not None or finding.photos >= PHOTOS_BEFORE_MOMENTS
     if ripe and len(finding.batch) >= BATCH_PHOTOS:
-        _fold(finding)
+        _fold(finding, threads)
     return True
 
 
-def _fold(finding: SensorFinding) -> None:
+def _fold(finding: SensorFinding, threads: Cores) -> None:
     if finding.moments is None:
         if finding.photos < PHOTOS_BEFORE_MOMENTS:
             return
-        frame = finding.batch[0].frame
+        frame = finding.batch[0]
         height, width, channels = frame.shape
         finding.moments = Moments.empty((height, width, channels), 8 * frame.itemsize)
-    finding.moments.fold([photo.frame for photo in finding.batch])
+    finding.moments.fold(finding.batch, threads.spread)
     finding.batch.clear()

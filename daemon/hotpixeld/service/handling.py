@@ -22,6 +22,8 @@ from hotpixeld.errors import PhotoError
 from hotpixeld.service.accumulation import Accumulation
 from hotpixeld.service.copying import Copies, CopyOutcome, OutputFullError
 from hotpixeld.service.detection import Detection
+from hotpixeld.service.history import observed_bytes
+from hotpixeld.service.times import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -207,6 +209,7 @@ class Handling:
             copied = CopyOutcome(row.copy, "original-gone")
         else:
             copied = self.repair(row.path, photo, sensor, earlier=row)
+            self.ledger.update_photo(row.id, observations=observed_bytes(sensor, photo))
         with transaction(self.ledger.db):
             self.ledger.update_photo(
                 row.id,
@@ -233,13 +236,15 @@ class Handling:
             statistics="refused",
             reason=str(error),
         )
-        log.warning("refused %s: %s", path, error)
+        log.warning("refused %s: %s", path, error, extra={"cause": error.reason})
         return Outcome("refused", "none", error.reason)
 
     def _known(self, path: Path, photo: Photo, identity: str) -> Outcome | None:
         """Return what the ledger says of this image data, if it has it, under any name."""
         same = self.ledger.at(path, photo.digest)
-        if same is not None:  # it was touched, or its metadata changed
+        if (
+            same is not None and same.statistics != "lost"
+        ):  # it was touched, or its metadata changed
             self.ledger.add_photo(
                 path,
                 photo.digest,
@@ -250,6 +255,11 @@ class Handling:
             return Outcome(same.statistics, same.copy, same.reason, same.copy_reason)
         counted = self.ledger.counted(photo.digest)
         statistics: StatisticsState
+        if counted is not None and counted.statistics == "lost":  # and found again
+            return self._count_after_all(counted, path, photo, identity)
+        if counted is not None and not counted.path.exists():  # it was renamed
+            self.ledger.move_photo(counted.id, path, identity)
+            return Outcome(counted.statistics, counted.copy, counted.reason, counted.copy_reason)
         if counted is not None:
             statistics, reason = "duplicate", f"same image as {counted.path}"
         elif photo.own_mark or self.ledger.is_own_image(photo.digest):
@@ -266,6 +276,17 @@ class Handling:
             sensor_id=self.ledger.sensor_of(photo.sensor).id,
         )
         return Outcome(statistics, "none", reason)
+
+    def _count_after_all(self, row: PhotoRow, path: Path, photo: Photo, identity: str) -> Outcome:
+        """Fold a photo whose bytes were gone when they were needed, and are here again."""
+        assert row.sensor_id is not None
+        spool_digest = self.accumulation.spool(photo)
+        state = self.accumulation.initial_state(row.sensor_id)
+        with transaction(self.ledger.db):
+            self.ledger.move_photo(row.id, path, identity)
+            self.ledger.update_photo(row.id, statistics=state, reason="", spool_digest=spool_digest)
+        self.accumulation.admit(row.id, photo)
+        return Outcome(state, row.copy, "", row.copy_reason)
 
     def _record(
         self,
@@ -294,7 +315,8 @@ class Handling:
                 map_revision=sensor.map_revision,
                 spool_digest=spool_digest,
                 signature=signature,
-                captured_at=captured.isoformat() if captured else None,
+                observations=observed_bytes(sensor, photo),
+                captured_at=rfc3339(captured.timestamp()) if captured else None,
                 iso=photo.iso,
                 exposure_s=photo.exposure_s,
             )

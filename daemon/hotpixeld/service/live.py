@@ -46,6 +46,7 @@ class LiveStatus:
         self._problems: dict[str, Problem] = {}
         self._logged_s: dict[str, float] = {}
         self._written: str = ""
+        self._codes: set[str] = set()
         self._written_s = -LEAST_INTERVAL_S
 
     def problem(self, code: str, what: str, advice: str) -> None:
@@ -64,18 +65,27 @@ class LiveStatus:
         if self._problems.pop(code, None) is not None:
             log.info("%s: well again", code)
 
-    def write(self, work: QuietWork) -> None:
-        """Write the status file where it would say something else, once a second at most."""
+    def write(self, work: QuietWork) -> bool:
+        """Write the status file where it would say something else, once a second at most.
+
+        Returns
+        -------
+        bool
+            True where the problems are others than those last written.
+        """
         now_s = time.monotonic()
         if now_s - self._written_s < LEAST_INTERVAL_S:
-            return
+            return False
         found = self._found()
+        codes = {problem["code"] for problem in found["problems"]}
         # the time of the last scan alone is not worth a write: an idle daemon leaves disks asleep
         told = json.dumps(found | {"folders": [f | {"last_scan": ""} for f in found["folders"]]})
         if told != self._written:
             self._write(found, running=True)
             self._written, self._written_s = told, now_s
             notify.status(f"{found['queue']} photos wait, {work.pending_text()}")
+        others, self._codes = codes != self._codes, codes
+        return others
 
     def write_last(self) -> None:
         """Write the status file for the last time."""

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from hotpixeld.edge.ledger import PhotoRow
+from hotpixeld.service.reporting import Reporting
 from hotpixeld.service.state import State
 
 log = logging.getLogger(__name__)
@@ -24,15 +25,21 @@ class QuietWork:
     ----------
     clock_s
         A clock that only rises.
+    reporting
+        Keeps the report up to date; None: nobody does.
     """
 
-    def __init__(self, state: State, clock_s: Callable[[], float]) -> None:
+    def __init__(
+        self, state: State, clock_s: Callable[[], float], reporting: Reporting | None = None
+    ) -> None:
         self.state = state
+        self.reporting = reporting
         self.clock_s = clock_s
         self._busy_s = clock_s()
         self._retried_s = clock_s()
         self._retried_id = 0
         self._backlog_may_wait = True
+        self._dated: dict[int, int] = {}
 
     def after_photo(self) -> None:
         """Do what a stream of arriving photos must not put off.
@@ -43,8 +50,11 @@ class QuietWork:
             The state's disk is full or fails; what is pending stays pending.
         """
         self._busy_s = self.clock_s()
+        if self.reporting is not None:
+            self.reporting.photo_came()
         for sensor_id in self.state.accumulation.uncommitted(due=True):
             self.state.accumulation.commit(sensor_id)
+        self._replay()  # one for each that arrives, or a steady stream would put it off for ever
         if not self.state.accumulation.replays:
             self._rank_next(overdue=OVERDUE)
 
@@ -61,12 +71,15 @@ class QuietWork:
             or self._rank_next(overdue=1)
             or self._backlog()
             or self._retry_copies()
+            or self._report()
             or self._commit_after_quiet()
         )
 
     def map_changed(self) -> None:
-        """Look through the backlog again."""
+        """Look through the backlog again, and tell of it."""
         self._backlog_may_wait = True
+        if self.reporting is not None:
+            self.reporting.begin_anew()
 
     def _replay(self) -> bool:
         if not self.state.accumulation.replay_next():
@@ -89,10 +102,18 @@ class QuietWork:
         row = self._next_of_backlog()
         if row is None:
             self._backlog_may_wait = False
+            self._date_again()
             return False
         outcome = self.state.handling.remake_copy(row)
         log.info("backlog: %s: copy %s %s", row.path, outcome.copy, outcome.copy_reason)
         return True
+
+    def _date_again(self) -> None:
+        """Date the new defects, now that the backlog has been observed at their sites."""
+        for sensor in self.state.ledger.sensors():
+            if sensor.map_revision > self._dated.get(sensor.id, 0):
+                self._dated[sensor.id] = sensor.map_revision
+                self.state.detection.reconsider(sensor)
 
     def _next_of_backlog(self) -> PhotoRow | None:
         found = self.state.ledger.db.execute(
@@ -124,6 +145,9 @@ class QuietWork:
             (self._retried_id,),
         ).fetchone()
         return self.state.ledger.photo(found[0]) if found else None
+
+    def _report(self) -> bool:
+        return self.reporting is not None and self.reporting.step()
 
     def _commit_after_quiet(self) -> bool:
         if self.clock_s() - self._busy_s < COMMIT_AFTER_QUIET_S:

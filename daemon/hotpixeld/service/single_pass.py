@@ -24,10 +24,13 @@ from hotpixeld.service.times import rfc3339_now
 LOOK_S = 0.2
 
 
-def single_pass(config: Config, tell: Callable[[str], None]) -> None:
+def single_pass(config: Config, tell: Callable[[str], None]) -> bool:
     """Take every new photo, do all the work that waits, save the state.
 
-    Where a daemon holds the state it is asked to scan instead.
+    Returns
+    -------
+    bool
+        False where a daemon holds the state: it was asked to scan instead.
     """
     try:
         _pass(config, tell)
@@ -35,6 +38,8 @@ def single_pass(config: Config, tell: Callable[[str], None]) -> None:
         with contextlib.closing(open_database(config.state)) as db:
             Ledger(db).ask("scan", None, rfc3339_now())
         tell(f"{error}: asked it to scan now")
+        return False
+    return True
 
 
 def _pass(config: Config, tell: Callable[[str], None]) -> None:

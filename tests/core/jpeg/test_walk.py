@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hotpixeld.core import kernel
 from hotpixeld.core.jpeg import JpegUnsupported, walk
 from hotpixeld.core.jpeg.blocks import coding_of
 from hotpixeld.core.jpeg.parse import read_header
@@ -37,20 +38,24 @@ def test_lanes_find_what_a_serial_decoder_finds(
     header = read_header(data)
     (interval,) = intervals(data, header)
     stream = np.frombuffer(interval.unstuffed(data), np.uint8)
-    in_lanes = walk.walk(stream, coding_of(header), interval.mcus)
-    assert len(stream) > walk._SERIAL_BYTES
-    monkeypatch.setattr(walk, "_SERIAL_BYTES", 1 << 30)
-    assert np.array_equal(in_lanes, walk.walk(stream, coding_of(header), interval.mcus))
+    with kernel.using(None):
+        in_lanes = walk.walk(stream, coding_of(header), interval.mcus)
+        assert len(stream) > walk._SERIAL_BYTES
+        monkeypatch.setattr(walk, "_SERIAL_BYTES", 1 << 30)
+        assert np.array_equal(in_lanes, walk.walk(stream, coding_of(header), interval.mcus))
     assert 0 <= 8 * len(stream) - in_lanes[-1] < 8
 
 
+@pytest.mark.parametrize("arithmetic", [kernel.COMPILED, None])
 @pytest.mark.parametrize("picture", PICTURES)
-def test_a_scan_that_is_cut_or_too_short_is_refused(picture: str) -> None:
+def test_a_scan_that_is_cut_or_too_short_is_refused(
+    picture: str, arithmetic: kernel.Kernel | None
+) -> None:
     data = PICTURES[picture]()
     header = read_header(data)
     (interval,) = intervals(data, header)
     stream = np.frombuffer(interval.unstuffed(data), np.uint8)
     for end in (len(stream) // 2, len(stream) - 3, 100, 0):
-        with pytest.raises(JpegUnsupported) as refusal:
+        with kernel.using(arithmetic), pytest.raises(JpegUnsupported) as refusal:
             walk.walk(stream[:end], coding_of(header), interval.mcus)
         assert refusal.value.reason == "scan-damaged"

@@ -13,7 +13,7 @@ from hotpixeld.core.jpeg.parse import Header
 from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 from hotpixeld.core.jpeg.walk import Coding
 
-_BLOCK_BYTES = 260  # 64 symbols of at most 32 bits, and the bits before
+_BLOCK_BYTES = 264  # 64 symbols of at most 32 bits, what lies before, and 16 bits to look at
 
 
 def coding_of(header: Header) -> Coding:
@@ -100,12 +100,12 @@ def read_block(
         return bits >> left & ((1 << count) - 1)
 
     def symbol(table: HuffmanTable) -> int:
-        code = 0
-        for length in range(1, 17):
-            code = code << 1 | take(1)
-            if (found := table.symbols.get((code, length))) is not None:
-                return found
-        raise JpegUnsupported("scan-damaged", f"impossible code in the block at bit {position}")
+        nonlocal left
+        found, length = table.symbols[bits >> (left - 16) & 0xFFFF]
+        left -= length
+        if found < 0:
+            raise JpegUnsupported("scan-damaged", f"impossible code at bit {position}")
+        return found
 
     def number(size: int) -> int:
         raw = take(size)
@@ -120,7 +120,7 @@ def read_block(
             break
         index += run
         if index > 63:
-            raise JpegUnsupported("scan-damaged", f"impossible run in the block at bit {position}")
+            raise JpegUnsupported("scan-damaged", f"impossible run at bit {position}")
         block[index] = number(size)
         index += 1
     return block, 8 * (first + _BLOCK_BYTES) - left

@@ -1,20 +1,23 @@
 """Finds the bit at which every block of a scan begins.
 
-`walk` is the whole interface: plain arrays in, plain arrays out, so that a compiled kernel can take
-its place. In numpy the stream is cut into chunks, and all of them are decoded in lockstep, one
-symbol a step, each from a guessed state. Huffman codes find their step again by themselves (Klein &
-Wiseman 2003; Weissenberger & Schmidt 2021), and a chunk that meets an impossible symbol goes on in
-another phase of the MCU, so that the phase locks as well. The true state is then handed from chunk
-to chunk: where it was met by the guess the records hold from there on, elsewhere the chunk is
-decoded again from the true state until it meets a record. So the result is exact.
+`walk` is the whole interface: plain arrays in, plain arrays out. The compiled kernel, where it is
+there, decodes block after block. In numpy the stream is cut into chunks, and all of them are
+decoded in lockstep, one symbol a step, each from a guessed state. Huffman codes find their step
+again by themselves (Klein & Wiseman 2003; Weissenberger & Schmidt 2021), and a chunk that meets an
+impossible symbol goes on in another phase of the MCU, so that the phase locks as well. The true
+state is then handed from chunk to chunk: where it was met by the guess the records hold from there
+on, elsewhere the chunk is decoded again from the true state until it meets a record. So the result
+is exact.
 """
 
 from array import array
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from hotpixeld.core import kernel
 from hotpixeld.core.jpeg.huffman import END_OF_BLOCK, IMPOSSIBLE
 from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 
@@ -70,13 +73,24 @@ def walk(stream: npt.NDArray[np.uint8], coding: Coding, mcus: int) -> Positions:
     if len(set(zip(coding.dc, coding.ac, strict=True))) == 1 and len(coding.dc) > 1:
         mcus *= len(coding.dc)
         coding = Coding(coding.tables, coding.dc[:1], coding.ac[:1])
-    windows = _windows(stream)
     blocks, bits = mcus * len(coding.dc), len(stream) * 8
-    method = _walk_serially if len(stream) < _SERIAL_BYTES else _walk_lanes
-    positions = method(windows, coding, bits, blocks)
+    if (compiled := kernel.chosen()) is not None:
+        positions = _walk_compiled(compiled, stream, coding, blocks)
+    else:
+        method = _walk_serially if len(stream) < _SERIAL_BYTES else _walk_lanes
+        positions = method(_windows(stream), coding, bits, blocks)
     if len(positions) != blocks + 1 or positions[-1] > bits:
         raise JpegUnsupported("scan-damaged", "the scan ends before the picture does")
     return positions
+
+
+def _walk_compiled(
+    compiled: kernel.Kernel, stream: npt.NDArray[np.uint8], coding: Coding, blocks: int
+) -> Positions:
+    starts = np.empty(blocks + 1, np.int64)
+    tables = np.ascontiguousarray(coding.tables, np.int32)
+    found = compiled.walk(stream, tables, bytes(coding.dc), bytes(coding.ac), starts)
+    return starts[:found]
 
 
 def _windows(stream: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
@@ -288,8 +302,11 @@ def _walk_lanes(
     if again is None:
         return _walk_serially(windows, coding, bits, blocks)
     chain = _Chain(_Serial(windows, coding), known, len(coding.dc), blocks, bits)
+    meets = known.find(again[1].positions, again[1].states)
     retries = np.searchsorted(again[0], np.arange(len(wrong) + 1))
-    retry_of = dict(zip(wrong.tolist(), range(len(wrong)), strict=True))
+    part_of = {
+        int(index): slice(*bounds) for index, bounds in zip(wrong, pairwise(retries), strict=True)
+    }
     owner, current, at = lane[own], 0, 0
     while at >= 0:
         chain.add(known.positions[at : first[current + 1]], known.states[at : first[current + 1]])
@@ -298,9 +315,8 @@ def _walk_lanes(
             break
         at = int(joins[current])
         if at < 0:
-            retry = retry_of[current]
-            part = slice(retries[retry], retries[retry + 1])
-            at = chain.bridge(again[1].positions[part], again[1].states[part])
+            part = part_of[current]
+            at = chain.bridge(again[1].positions[part], again[1].states[part], meets[part])
         current = int(owner[at])
     return chain.positions()
 
@@ -323,9 +339,16 @@ class _Chain:
         self._positions.append(positions)
         self._states.append(states)
 
-    def bridge(self, positions: npt.NDArray[np.int32], states: npt.NDArray[np.int16]) -> int:
-        """Append starts up to the first known one, decoding on where there is none; return it."""
-        meets = self._known.find(positions, states)
+    def bridge(
+        self,
+        positions: npt.NDArray[np.int32],
+        states: npt.NDArray[np.int16],
+        meets: npt.NDArray[np.intp],
+    ) -> int:
+        """Append starts up to the first that meets a known one; return that.
+
+        Where none does (-1), decode on from the last.
+        """
         met = np.flatnonzero(meets >= 0)
         if len(met):
             self.add(positions[: met[0]], states[: met[0]])

@@ -1,11 +1,16 @@
-"""What all fault tests share."""
+"""What holds for every test."""
 
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from rig import memory
+
+# A busy machine is slow, not wrong: how long an example takes is no finding.
+settings.register_profile("hotpixeld", deadline=None)
+settings.load_profile("hotpixeld")
 
 
 @pytest.fixture

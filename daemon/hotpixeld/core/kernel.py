@@ -1,0 +1,103 @@
+"""The compiled kernel where it was built; where it was not, numpy does the same to the bit.
+
+`_kernel.c` holds the inner loops of `moments`, `residual` and `jpeg.walk` once more. The package's
+own build compiles it where there is a compiler, and does without where there is none. Whoever has
+something to compute asks `chosen` each time, so that tests can run both.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+MOST_FRAMES = 64  # in one call
+
+
+class Kernel(Protocol):
+    """The functions of ``_kernel.c``; they let other threads run, and check all they are given."""
+
+    def fold(
+        self,
+        frames: Sequence[Frame],
+        sum_dn: npt.NDArray[np.uint32],
+        sum_squares_dn2: npt.NDArray[np.unsignedinteger],
+        top: int,
+        bottom: int,
+        /,
+    ) -> None:
+        """Add some rows of frames to sums and sums of squares."""
+
+    def add_residuals(
+        self,
+        frames: Sequence[Frame],
+        total: npt.NDArray[np.int32],
+        top: int,
+        bottom: int,
+        reciprocals: npt.NDArray[np.uint16],
+        /,
+    ) -> None:
+        """Add the residuals of some rows of frames to ``total``."""
+
+    def residual_at(
+        self,
+        frames: Sequence[Frame],
+        sites: npt.NDArray[np.int64],
+        out: npt.NDArray[np.int32],
+        reciprocals: npt.NDArray[np.uint16],
+        /,
+    ) -> None:
+        """Put the residuals of one frame at some sites in ``out``."""
+
+    def walk(
+        self,
+        stream: npt.NDArray[np.uint8],
+        tables: npt.NDArray[np.int32],
+        dc: bytes,
+        ac: bytes,
+        starts: npt.NDArray[np.int64],
+        /,
+    ) -> int:
+        """Put the bits at which blocks start in ``starts``; return how many there were."""
+
+
+def _built() -> Kernel | None:
+    try:
+        from hotpixeld.core import _kernel  # noqa: PLC0415 (it may not be there)
+    except ImportError:
+        return None
+    return _kernel
+
+
+COMPILED = _built()
+_chosen = COMPILED
+
+
+def chosen() -> Kernel | None:
+    """Return the compiled kernel, or None where numpy is to do its work."""
+    return _chosen
+
+
+@contextlib.contextmanager
+def using(kernel: Kernel | None) -> Iterator[None]:
+    """Choose a kernel, or numpy (None), for the length of the block: for tests and benchmarks."""
+    global _chosen  # noqa: PLW0603 (one choice for the process)
+    before, _chosen = _chosen, kernel
+    try:
+        yield
+    finally:
+        _chosen = before
+
+
+def laid_out(frame: Frame) -> Frame:
+    """Return the frame as the kernel takes it, copied only where it must be.
+
+    It takes frames in C order, and RGB that stands in four bytes a pixel.
+    """
+    width = frame.shape[1]
+    if frame.flags.c_contiguous or frame.strides == (4 * width, 4, 1):
+        return frame
+    return frame.copy(order="C")

@@ -1,0 +1,194 @@
+"""One small window of a frame, with all that is known of its defects: judged and filled in."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from hotpixeld.core.fill import Expectation, channel_covariance, expectation
+from hotpixeld.core.spoiled import Box, Spot
+from hotpixeld.core.visible import Strength, strength
+
+Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+_MARGIN_PX = 2  # good pixels round a piece; measured: more change nothing
+_WIDEST_MARGIN_PX = 8
+_KNOWN_SHARE = 1 / 3
+_SURROUNDINGS_PX = 7
+_USUAL_SHARE = 0.3  # how far to trust the usual reach beside the learned profile; measured
+_OTHERS = 2.0  # factor on the profile of other defects in the window, whose strength is not fitted
+_MEAN, _SPREAD = 0.5, 0.8  # of the fitted profile: what is subtracted, and how surely; measured
+_LEAST_SURE, _DOUBT_SPREADS2 = 0.02, 5.0  # measured: fewer repairs that are worse than none
+_FLOOR_UNITS = 3.0
+_UNIT_DN = {np.dtype(np.uint8): 1.0, np.dtype(np.uint16): 16.0}  # 16 bits seldom hold more than 12
+
+
+class Spots:
+    """All spots of a frame, to be asked which lie in a box."""
+
+    def __init__(self, spots: Sequence[Spot]) -> None:
+        self.all = spots
+        boxes = [spot.box for spot in spots]
+        self._edges = np.array([(b.top, b.left, b.bottom, b.right) for b in boxes]).reshape(-1, 4)
+
+    def overlapping(self, box: Box) -> Iterator[Spot]:
+        """Yield the spots whose boxes share a pixel with ``box``."""
+        top, left, bottom, right = self._edges.T
+        down = (top < box.bottom) & (bottom > box.top)
+        for index in np.flatnonzero(down & (left < box.right) & (right > box.left)):
+            yield self.all[int(index)]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A window round a spot or a part of one.
+
+    Attributes
+    ----------
+    box : Box
+        The part whose pixels are to be repaired.
+    window : Box
+        The part and the good pixels round it.
+    unit_dn : float
+        What counts as one DN: all fields below but ``excess_dn`` are in this unit.
+    values : (height, width, channels) float64
+        Of the window.
+    expected : Expectation
+        Of the n doubtful subpixels of the window.
+    profile, usual : (n,) float64
+        Of the own spot; 0 where only others are doubtful.
+    others : (n,) float64
+        Spread that other spots give.
+    """
+
+    box: Box
+    window: Box
+    unit_dn: float
+    values: npt.NDArray[np.float64]
+    expected: Expectation
+    profile: npt.NDArray[np.float64]
+    usual: npt.NDArray[np.float64]
+    others: npt.NDArray[np.float64]
+
+    @cached_property
+    def strength(self) -> Strength:
+        """How strongly the spot's profile stands in this window."""
+        return strength(self.expected, self.profile)
+
+    def shows(self, predicted: float) -> bool:
+        """Tell whether the spot shows here."""
+        return self.strength.shows(floor_dn=_FLOOR_UNITS, predicted=predicted)
+
+    def repaired(self) -> dict[tuple[int, int], npt.NDArray[np.float64]]:
+        """Return the new values (channels,) in DN of those pixels of the box that change."""
+        found = self.strength
+        learned = found.scale * self.profile
+        share = _USUAL_SHARE if abs(found.spreads) >= found.core_spreads else 1.0
+        own = np.hypot(_SPREAD * learned, share * found.peak_dn * self.usual)
+        signal = self.expected.signal(_MEAN * learned, np.hypot(own, self.others))
+        # what is left must not show: repairing a repaired photo changes nothing
+        left = strength(self.expected.without(signal), self.profile)
+        signal += left.scale * self.profile
+        rows, columns, channels = self.expected.doubtful
+        result = self.values.copy()
+        result[rows, columns, channels] -= signal
+        result = self._within_good_range(result)
+        whole = np.zeros(self.values.shape, bool)
+        whole[rows, columns, channels] = own > 0
+        whole &= np.abs(result - self.values) >= 1
+        result = np.where(whole, result, self.values) * self.unit_dn
+        return {
+            (row + self.window.top, column + self.window.left): result[row, column]
+            for row, column in np.argwhere(whole.any(axis=2)).tolist()
+            if self.box.top <= row + self.window.top < self.box.bottom
+            and self.box.left <= column + self.window.left < self.box.right
+        }
+
+    def _within_good_range(self, result: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Draw changed values to the range of the good ones, widened by the noise."""
+        rows, columns, channels = self.expected.doubtful
+        good = np.ones(self.values.shape, bool)
+        good[rows, columns, channels] = False
+        clipped = result.copy()
+        for channel in range(self.values.shape[2]):
+            held = self.values[..., channel][good[..., channel]]
+            if len(held):
+                mine = channels == channel
+                at = (rows[mine], columns[mine], channel)
+                clipped[at] = np.clip(result[at], held.min() - 2, held.max() + 2)
+        return clipped
+
+    def excess_dn(self, row: int, column: int) -> npt.NDArray[np.float64]:
+        """Estimate what a defect at a position adds to each subpixel of the window, in DN.
+
+        Its strength in each channel is taken to be the residual at the position, less where that is
+        hardly more than the picture itself allows.
+        """
+        rows, columns, channels = self.expected.doubtful
+        at_position = (rows + self.window.top == row) & (columns + self.window.left == column)
+        amplitude = np.zeros(self.values.shape[2])
+        residuals = np.abs(self.expected.residuals_dn[at_position])
+        spreads = residuals / np.sqrt(np.diag(self.expected.covariance_dn2)[at_position])
+        sure = max(_LEAST_SURE, 1 - _DOUBT_SPREADS2 / max(spreads.max() ** 2, 1e-9))
+        amplitude[channels[at_position]] = residuals * sure**0.5
+        excess = np.zeros(self.values.shape)
+        excess[rows, columns, channels] = self.expected.signal(
+            0 * self.usual, amplitude[channels] * self.usual
+        )
+        return excess * self.unit_dn
+
+
+def cut(frame: Frame, box: Box, spot: Spot, spots: Spots) -> Piece | None:
+    """Cut the window round ``box`` out of the frame; None if the spot spoils nothing there."""
+    mine = box.within(spot.rows, spot.columns)
+    if not spot.doubtful[mine].any():
+        return None
+    unit_dn = _UNIT_DN[frame.dtype]
+    for margin in (_MARGIN_PX, 2 * _MARGIN_PX, _WIDEST_MARGIN_PX):
+        window = box.widened(margin, frame.shape)
+        profile, usual, others = _laid_out(window, frame.shape[2], spot, spots)
+        doubtful = (profile != 0) | (usual > 0) | (others > 0)
+        if 1 - doubtful.mean() >= _KNOWN_SHARE:
+            break
+    values = window.of(frame).astype(np.float64) / unit_dn
+    expected = expectation(values, doubtful, _channels(frame, box, spot, spots, unit_dn))
+    return Piece(
+        box,
+        window,
+        unit_dn,
+        values,
+        expected,
+        profile[doubtful] / unit_dn,
+        usual[doubtful],
+        others[doubtful] / unit_dn,
+    )
+
+
+def _laid_out(
+    window: Box, channels: int, spot: Spot, spots: Spots
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Lay the spot's profile and usual reach, and the others' spread, on the window."""
+    shape = (window.bottom - window.top, window.right - window.left, channels)
+    profile, usual, others = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for each in spots.overlapping(window):
+        held = window.within(each.rows, each.columns)
+        at = (each.rows[held] - window.top, each.columns[held] - window.left)
+        if each is spot:
+            profile[at], usual[at] = each.profile_dn[held], each.usual[held]
+        else:
+            peak = np.abs(each.profile_dn).max()
+            spread = np.hypot(each.profile_dn[held], _USUAL_SHARE * peak * each.usual[held])
+            others[at] = np.hypot(others[at], _OTHERS * spread)
+    return profile, usual, others
+
+
+def _channels(
+    frame: Frame, box: Box, spot: Spot, spots: Spots, unit_dn: float
+) -> npt.NDArray[np.float64]:
+    """Return the covariance of the channels in the wider surroundings of a box."""
+    wide = box.widened(_SURROUNDINGS_PX, frame.shape)
+    profile, usual, others = _laid_out(wide, frame.shape[2], spot, spots)
+    good = (profile == 0) & (usual == 0) & (others == 0)
+    return channel_covariance(wide.of(frame).astype(np.float64) / unit_dn, good)

@@ -1,0 +1,158 @@
+"""Where defects may have spoiled a frame: footprints merged, with the pixels round them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from hotpixeld.core.defects import FootprintPixel
+from hotpixeld.core.fill import falloff
+
+Footprint = Sequence[FootprintPixel]
+
+_REACH_PX = 3  # a strong pixel may spoil the 7x7 round it
+_STRONG = 0.5  # of the greatest excess
+
+
+@dataclass(frozen=True)
+class Box:
+    """Rows ``top <= row < bottom`` and columns ``left <= column < right``."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def widened(self, margin_px: int, shape: tuple[int, ...]) -> "Box":
+        """Return the box with a margin, within a frame of ``shape``."""
+        return Box(
+            max(0, self.top - margin_px),
+            max(0, self.left - margin_px),
+            min(shape[0], self.bottom + margin_px),
+            min(shape[1], self.right + margin_px),
+        )
+
+    def within(
+        self, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.bool_]:
+        """Tell which places lie in the box."""
+        down = (rows >= self.top) & (rows < self.bottom)
+        inside: npt.NDArray[np.bool_] = down & (columns >= self.left) & (columns < self.right)
+        return inside
+
+    def of(self, frame: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """Return the frame's part."""
+        return frame[self.top : self.bottom, self.left : self.right]
+
+    def pieces(self, most_px: int) -> Iterator["Box"]:
+        """Cut the box into even pieces of at most ``most_px`` rows and columns."""
+        down = -(-(self.bottom - self.top) // most_px)
+        across = -(-(self.right - self.left) // most_px)
+        rows = np.linspace(self.top, self.bottom, down + 1).astype(int).tolist()
+        columns = np.linspace(self.left, self.right, across + 1).astype(int).tolist()
+        for top, bottom in pairwise(rows):
+            for left, right in pairwise(columns):
+                yield Box(top, left, bottom, right)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One or more footprints that share pixels, and what lies within their reach.
+
+    Attributes
+    ----------
+    rows, columns : (n,) intp
+        Every pixel that may be spoiled.
+    profile_dn : (n, channels) float64
+        Its learned excess; 0 where none was learned, and in channels that are not spoiled.
+    usual : (n, channels) float64
+        How far a defect at the strong pixels usually reaches there, 0 to 1; 0 in channels that the
+        spot does not spoil.
+    predicted : float
+        Strength to be expected in this photo, as a factor on the profile.
+    """
+
+    rows: npt.NDArray[np.intp]
+    columns: npt.NDArray[np.intp]
+    profile_dn: npt.NDArray[np.float64]
+    usual: npt.NDArray[np.float64]
+    predicted: float
+
+    @property
+    def doubtful(self) -> npt.NDArray[np.bool_]:
+        """Tell which subpixels (n, channels) may be spoiled."""
+        mask: npt.NDArray[np.bool_] = (self.profile_dn != 0) | (self.usual > 0)
+        return mask
+
+    @property
+    def box(self) -> Box:
+        """The smallest box that holds the spot."""
+        return Box(
+            int(self.rows.min()),
+            int(self.columns.min()),
+            int(self.rows.max()) + 1,
+            int(self.columns.max()) + 1,
+        )
+
+
+def spots_of(
+    footprints: Sequence[Footprint], predicted: Sequence[float], shape: tuple[int, ...]
+) -> list[Spot]:
+    """Merge footprints that share pixels and add what lies within their reach.
+
+    Pixels beyond the frame are passed over, and so are footprints without any.
+    """
+    merged: list[tuple[dict[tuple[int, int], FootprintPixel], float]] = []
+    for footprint, own_strength in zip(footprints, predicted, strict=True):
+        pixels = {(p.row, p.column): p for p in footprint if _inside(p, shape)}
+        strength = own_strength
+        apart = []
+        for others, other_strength in merged:
+            if others.keys().isdisjoint(pixels):
+                apart.append((others, other_strength))
+                continue
+            strength = max(strength, other_strength)
+            for place, pixel in others.items():
+                pixels[place] = _both(pixels[place], pixel) if place in pixels else pixel
+        merged = [*apart, (pixels, strength)] if pixels else apart
+    return [_spot(list(pixels.values()), strength, shape) for pixels, strength in merged]
+
+
+def _inside(pixel: FootprintPixel, shape: tuple[int, ...]) -> bool:
+    return 0 <= pixel.row < shape[0] and 0 <= pixel.column < shape[1]
+
+
+def _both(one: FootprintPixel, other: FootprintPixel) -> FootprintPixel:
+    excess = tuple(max(a, b, key=abs) for a, b in zip(one.excess_dn, other.excess_dn, strict=True))
+    spoiled = tuple(a or b for a, b in zip(one.spoiled, other.spoiled, strict=True))
+    return FootprintPixel(one.row, one.column, excess, spoiled)
+
+
+def _spot(pixels: list[FootprintPixel], predicted: float, shape: tuple[int, ...]) -> Spot:
+    places = np.array([(p.row, p.column) for p in pixels], np.intp)
+    spoiled = np.array([p.spoiled for p in pixels], bool)
+    excess = np.array([p.excess_dn for p in pixels], np.float64) * spoiled
+    excess[spoiled & (excess == 0)] = 1e-6  # spoiled, though the mean stands off nothing
+    greatest = np.abs(excess).max(axis=1)
+    strong = places[greatest >= _STRONG * greatest.max()]
+    near = _reached(strong, shape)
+    rows, columns = np.array(sorted({*map(tuple, places.tolist()), *near}), np.intp).T
+    profile = np.zeros((len(rows), shape[2]))
+    index = {(int(r), int(c)): i for i, (r, c) in enumerate(zip(rows, columns, strict=True))}
+    profile[[index[int(r), int(c)] for r, c in places]] = excess
+    apart = np.hypot(rows[:, None] - strong[:, 0], columns[:, None] - strong[:, 1]).min(axis=1)
+    usual = falloff(apart)[:, None] * spoiled.any(axis=0)
+    return Spot(rows, columns, profile, usual, predicted)
+
+
+def _reached(strong: npt.NDArray[np.intp], shape: tuple[int, ...]) -> Iterable[tuple[int, int]]:
+    reach = range(-_REACH_PX, _REACH_PX + 1)
+    return {
+        (row + down, column + right)
+        for row, column in strong.tolist()
+        for down in reach
+        for right in reach
+        if 0 <= row + down < shape[0] and 0 <= column + right < shape[1]
+    }

@@ -1,0 +1,17 @@
+"""The one part of the build that pyproject.toml cannot say: the optional compiled kernel."""
+
+from setuptools import Extension, setup
+
+setup(
+    ext_modules=[
+        Extension(
+            "hotpixeld.core._kernel",
+            sources=["daemon/hotpixeld/core/_kernel.c"],
+            define_macros=[("Py_LIMITED_API", "0x030B0000")],
+            extra_compile_args=["-O3", "-std=c11", "-Wall", "-Wextra"],
+            py_limited_api=True,
+            optional=True,  # without a compiler numpy does the same
+        )
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+)

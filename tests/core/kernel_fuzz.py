@@ -1,0 +1,124 @@
+"""Feeds a kernel built with a sanitizer what it should take and what it should refuse.
+
+Run by `test_kernel.py` in a process of its own, which the sanitizer ends at the first fault:
+``python kernel_fuzz.py MODULE SEED ROUNDS``.
+"""
+
+import contextlib
+import importlib.util
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+_DTYPES = ("uint8", "uint16", "uint32", "uint64", "int32", "float32")
+
+
+def main(file: str, seed: int, rounds: int) -> None:
+    """Call every function so often, with values that mostly fit and sometimes do not."""
+    kernel, generator = _loaded(file), np.random.default_rng(seed)
+    accepted = 0
+    for _ in range(rounds):
+        for call in (_fold, _residuals, _sites, _walk):
+            with contextlib.suppress(ValueError, TypeError, BufferError):
+                call(kernel, generator)
+                accepted += 1
+    sys.stdout.write(f"{accepted} of {4 * rounds} calls accepted\n")
+
+
+def _loaded(file: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("_kernel", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _rarely(generator: np.random.Generator) -> bool:
+    return bool(generator.random() < 0.04)
+
+
+def _shape(generator: np.random.Generator) -> tuple[int, int, int]:
+    width = generator.choice([1, 2, 3, 7, 40, 1023, 1025, 2047, 2049])
+    return int(generator.integers(1, 30)), int(width), int(generator.integers(1, 5))
+
+
+def _frames(generator: np.random.Generator, shape: tuple[int, int, int]) -> list[Array]:
+    dtype = np.dtype(str(generator.choice(_DTYPES[:2])))
+    frames = []
+    for _ in range(int(generator.integers(1, 6))):
+        height, width, channels = shape if not _rarely(generator) else _shape(generator)
+        padding = int(generator.integers(0, 3))
+        kept = dtype if not _rarely(generator) else np.dtype(str(generator.choice(_DTYPES)))
+        size = height * width * (channels + padding) * kept.itemsize
+        # what is padding after the last pixel is not there: a read beyond it is a fault
+        raw = np.frombuffer(generator.bytes(size - padding * kept.itemsize), np.uint8).copy()
+        pixel = (channels + padding) * kept.itemsize
+        strides = (width * pixel, pixel, kept.itemsize)
+        frames.append(np.ndarray((height, width, channels), kept, raw.data, strides=strides))
+    return frames
+
+
+def _sums(generator: np.random.Generator, shape: tuple[int, int, int], dtype: type) -> Array:
+    kept = np.dtype(dtype if not _rarely(generator) else str(generator.choice(_DTYPES)))
+    return np.zeros(shape if not _rarely(generator) else _shape(generator), kept)
+
+
+def _rows(generator: np.random.Generator, height: int) -> tuple[int, int]:
+    if _rarely(generator):
+        return int(generator.integers(-5, 40)), int(generator.integers(-5, 40))
+    top = int(generator.integers(0, height))
+    return top, int(generator.integers(top, height + 1))
+
+
+def _table(generator: np.random.Generator) -> Array:
+    length = 65_536 if not _rarely(generator) else int(generator.integers(0, 70_000))
+    return generator.integers(0, 16_385, length).astype(np.uint16)
+
+
+def _fold(kernel: ModuleType, generator: np.random.Generator) -> None:
+    shape = _shape(generator)
+    frames = _frames(generator, shape)
+    wide = np.uint32 if frames[0].dtype == np.uint8 else np.uint64
+    sums, squares = _sums(generator, shape, np.uint32), _sums(generator, shape, wide)
+    kernel.fold(frames, sums, squares, *_rows(generator, shape[0]))
+
+
+def _residuals(kernel: ModuleType, generator: np.random.Generator) -> None:
+    shape = _shape(generator)
+    total = _sums(generator, shape, np.int32)
+    kernel.add_residuals(
+        _frames(generator, shape), total, *_rows(generator, shape[0]), _table(generator)
+    )
+
+
+def _sites(kernel: ModuleType, generator: np.random.Generator) -> None:
+    shape, count = _shape(generator), int(generator.integers(0, 5))
+    sites = generator.integers(0, [shape[:2]] * count or 1, (count, 2)).astype(np.int64)
+    if count and _rarely(generator):
+        sites[0] = generator.integers(-4, 50, 2)
+    out = np.zeros((count + _rarely(generator), shape[2]), np.int32)
+    kernel.residual_at(_frames(generator, shape)[:1], sites, out, _table(generator))
+
+
+def _walk(kernel: ModuleType, generator: np.random.Generator) -> None:
+    blocks, count = int(generator.integers(1, 7)), int(generator.integers(1, 4))
+    length = 65_536 * count + (_rarely(generator) and int(generator.integers(-99, 99)))
+    if generator.random() < 0.5:  # nothing that a Huffman table would say
+        tables = generator.integers(-(1 << 31), 1 << 31, length).astype(np.int32)
+    else:
+        advance = generator.choice([1, 1, 1, 2, 5, 16, 126, 127], length)
+        tables = (generator.integers(1, 32, length) | advance << 8).astype(np.int32)
+    dc, ac = (bytes(generator.integers(0, count, blocks).tolist()) for _ in range(2))
+    if _rarely(generator):
+        dc = generator.bytes(int(generator.integers(0, 70)))
+    stream = np.frombuffer(generator.bytes(int(generator.integers(0, 300))), np.uint8)
+    kernel.walk(stream, tables, dc, ac, np.zeros(int(generator.integers(0, 400)), np.int64))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,199 @@
+"""The compiled kernel against numpy, to the bit; and under a sanitizer."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hotpixeld.core import kernel
+from hotpixeld.core.jpeg import JpegUnsupported
+from hotpixeld.core.jpeg.blocks import coding_of
+from hotpixeld.core.jpeg.parse import read_header
+from hotpixeld.core.jpeg.scan import intervals
+from hotpixeld.core.jpeg.walk import walk
+from hotpixeld.core.moments import Moments
+from hotpixeld.core.residual import residual_at
+from jpegmaker import encoded, scene
+
+SOURCE = Path(__file__).parents[2] / "daemon/hotpixeld/core/_kernel.c"
+FUZZ = Path(__file__).parent / "kernel_fuzz.py"
+
+built = pytest.mark.skipif(
+    kernel.COMPILED is None,
+    reason="THE COMPILED KERNEL IS NOT BUILT: python setup.py build_ext --inplace",
+)
+compiler = pytest.mark.skipif(
+    shutil.which("gcc") is None, reason="NO gcc: THE KERNEL IS NOT FUZZED UNDER A SANITIZER"
+)
+
+Frame = npt.NDArray[Any]
+
+
+def frames_of(
+    shape: tuple[int, int, int], dtype: npt.DTypeLike, count: int, padding: int, seed: int
+) -> list[Frame]:
+    """Return frames of noise, black, white and slopes; with padding they are views, as Pillow's."""
+    generator = np.random.default_rng(seed)
+    height, width, channels = shape
+    most = int(np.iinfo(np.dtype(dtype)).max)
+    frames = []
+    for _ in range(count):
+        whole = generator.integers(0, most + 1, (height, width, channels + padding), dtype=dtype)
+        whole[: height // 4] = 0
+        whole[height // 4 : height // 3] = most
+        whole[height // 2 :] //= int(generator.integers(1, 40))
+        frames.append(whole[..., :channels])
+    return frames
+
+
+@built
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 60) | st.sampled_from([1023, 1024, 1025, 2047, 2048, 2049, 2060]),
+    channels=st.integers(1, 4),
+    deep=st.booleans(),
+    count=st.integers(1, 9),
+    padding=st.integers(0, 2),
+    seed=st.integers(0, 2**32),
+)
+def test_compiled_and_numpy_moments_are_the_same_bits(
+    *, height: int, width: int, channels: int, deep: bool, count: int, padding: int, seed: int
+) -> None:
+    shape, dtype = (height, width, channels), np.uint16 if deep else np.uint8
+    frames = frames_of(shape, dtype, count, padding, seed)
+    arrays, sites = [], np.array([[0, 0], [height - 1, width - 1], [height // 2, width // 2]])
+    for each in (kernel.COMPILED, None):
+        with kernel.using(each):
+            moments = Moments.empty(shape, 16 if deep else 8)
+            moments.fold(frames)
+            at_sites = residual_at(frames[0], sites)
+            arrays.append({**moments.arrays(), "at_sites": at_sites})
+    for name, array in arrays[0].items():
+        assert np.array_equal(array, arrays[1][name]), name
+        assert array.dtype == arrays[1][name].dtype
+
+
+@built
+def test_more_frames_than_one_call_takes_and_odd_layouts_are_the_same_bits() -> None:
+    frames = frames_of((20, 30, 3), np.uint8, 70, 0, 5)
+    odd = [frame[::-1, ::-1].copy()[::-1, ::-1] for frame in frames]
+    one, other, numpys = (Moments.empty((20, 30, 3), 8) for _ in range(3))
+    one.fold(frames)
+    other.fold(odd)
+    with kernel.using(None):
+        numpys.fold(frames)
+    for name, array in numpys.arrays().items():
+        assert np.array_equal(array, one.arrays()[name])
+        assert np.array_equal(array, other.arrays()[name])
+
+
+@built
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("quality", [55, 85, 99])
+def test_compiled_and_numpy_walks_are_the_same(mode: str, quality: int) -> None:
+    data = encoded(scene(mode, 440, 300), quality=quality, restart_marker_rows=quality % 2)
+    header = read_header(data)
+    generator = np.random.default_rng(quality)
+    for interval in intervals(data, header)[:4]:
+        stream = np.frombuffer(interval.unstuffed(data), np.uint8)
+        spoilt = stream.copy()
+        spoilt[generator.integers(0, len(stream), 3)] = generator.integers(0, 256, 3)
+        for scan in (stream, stream[: len(stream) // 2], stream[:3], stream[:0], spoilt):
+            found: list[list[int] | str] = []
+            for each in (kernel.COMPILED, None):
+                with kernel.using(each):
+                    try:
+                        found.append(walk(scan, coding_of(header), interval.mcus).tolist())
+                    except JpegUnsupported as refusal:
+                        found.append(refusal.reason)
+            assert found[0] == found[1]
+
+
+@built
+def test_what_does_not_fit_is_refused_and_nothing_is_changed() -> None:
+    compiled = kernel.COMPILED
+    assert compiled is not None
+    (frame,) = frames_of((6, 7, 3), np.uint8, 1, 0, 1)
+    sums, squares = np.zeros((6, 7, 3), np.uint32), np.zeros((6, 7, 3), np.uint32)
+    cases: list[tuple[list[Frame], int, int]] = [
+        ([], 0, 6),
+        ([frame] * 65, 0, 6),
+        ([frame], -1, 6),
+        ([frame], 0, 7),
+        ([frame], 4, 3),
+        ([frame[:, :, ::-1]], 0, 6),
+        ([frame[::-1]], 0, 6),
+        ([frame[:5]], 0, 5),
+        ([frame, frame[:, :6]], 0, 6),
+        ([frame.astype(np.int8)], 0, 6),
+    ]
+    for frames, top, bottom in cases:
+        with pytest.raises(ValueError, match=r"frame|rows|sums"):
+            compiled.fold(frames, sums, squares, top, bottom)
+    with pytest.raises(ValueError, match="sums"):
+        compiled.fold([frame], sums, squares.astype(np.uint64), 0, 6)
+    read_only = squares.copy()
+    read_only.flags.writeable = False
+    with pytest.raises((ValueError, BufferError)):
+        compiled.fold([frame], sums, read_only, 0, 6)
+    assert not sums.any()
+    assert not squares.any()
+
+
+def test_without_a_compiler_the_build_works_and_makes_no_kernel(tmp_path: Path) -> None:
+    root = SOURCE.parents[3]
+    for name in ("setup.py", "pyproject.toml", "README.md"):
+        if (root / name).exists():
+            shutil.copy(root / name, tmp_path / name)
+    (tmp_path / "README.md").touch()
+    shutil.copytree(root / "daemon", tmp_path / "daemon", ignore=shutil.ignore_patterns("*.so"))
+    command = [sys.executable, "-W", "ignore", "setup.py", "-q", "build", "--build-base", "built"]
+    environment = os.environ | {"CC": "/nonexistent/cc", "LDSHARED": "/nonexistent/cc"}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert list((tmp_path / "built").rglob("walk.py"))
+    assert not list((tmp_path / "built").rglob("_kernel*.so"))
+
+
+@compiler
+@pytest.mark.parametrize("rounds", [400, pytest.param(20_000, marks=pytest.mark.soak)])
+def test_the_kernel_reads_and_writes_only_what_it_was_given(tmp_path: Path, rounds: int) -> None:
+    library = tmp_path / "_kernel.so"
+    include = sysconfig.get_paths()["include"]
+    sanitize = "-fsanitize=address,undefined"
+    options = "-g -O1 -std=c11 -Wall -Wextra -Werror -shared -fPIC -fno-sanitize-recover=all"
+    subprocess.run(
+        ["gcc", *options.split(), sanitize, f"-I{include}", str(SOURCE), "-o", str(library)],
+        check=True,
+    )
+    libraries = [
+        subprocess.run(
+            ["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for name in ("libasan.so", "libubsan.so")
+    ]
+    done = subprocess.run(
+        [sys.executable, str(FUZZ), str(library), "7", str(rounds)],
+        env=os.environ
+        | {
+            "LD_PRELOAD": ":".join(libraries),
+            "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",
+            "PYTHONMALLOC": "malloc",
+            "OPENBLAS_NUM_THREADS": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    accepted, _, calls = done.stdout.split()[:3]
+    assert int(calls) // 2 < int(accepted) < int(calls)
