@@ -31,7 +31,7 @@ def test_a_baseline_jpeg_is_repaired_block_wise_and_carries_no_mark() -> None:
     data = pictures.encoded(pictures.image("RGB"), "JPEG", quality=95, exif=pictures.exif())
     photo = read(data)
     copy = encode_copy(photo, patch_of(photo), jpeg="blocks", quality=97)
-    assert (copy.method, copy.note, copy.extension) == ("blocks", "", ".jpg")
+    assert (copy.method, copy.note, copy.extension) == ("blocks", "", "")
     again = read(copy.data)
     assert not again.own_mark
     assert again.facts == photo.facts
@@ -92,6 +92,16 @@ def test_a_reencoded_copy_keeps_tables_subsampling_and_colours(data: bytes) -> N
     difference = np.abs(again.frame.astype(int) - patch_of(photo).applied_to(photo.frame))
     assert float(difference.mean()) < 4
     assert photo.frame[9, 20].max() > again.frame[9, 20].max()
+
+
+def test_a_copy_can_be_encoded_at_a_quality_of_its_own() -> None:
+    photo = read(pictures.encoded(pictures.image("RGB"), "JPEG", quality=60, subsampling=1))
+    copy = encode_copy(photo, patch_of(photo), jpeg="quality", quality=97)
+    expected = Image.open(io.BytesIO(pictures.encoded(pictures.image("RGB"), "JPEG", quality=97)))
+    after = Image.open(io.BytesIO(copy.data))
+    assert after.quantization == expected.quantization  # type: ignore[attr-defined]
+    assert JpegImagePlugin.get_sampling(after) == 1
+    assert copy.note == "as configured; quality 97"
 
 
 def test_a_reencoded_copy_carries_every_metadata_segment_and_the_tail() -> None:

@@ -260,6 +260,6 @@ def test_lossy_webp_is_coded_again_about_as_large_and_marked(
 
 
 def test_the_quality_of_a_large_picture_is_found_on_tiles_of_it() -> None:
-    photo = read(pictures.encoded(pictures.image("RGB", (1400, 1000)), "WEBP", quality=75))
+    photo = read(pictures.encoded(pictures.image("RGB", (1400, 1050)), "WEBP", quality=75))
     copy = repaired(photo, three_pixels(photo, 9))
-    assert 0.9 < len(copy.data) / len(photo.data) < 1.15
+    assert 1 <= len(copy.data) / len(photo.data) < 1.5

@@ -38,6 +38,12 @@ KILLED = -signal.SIGKILL
 FAILED = 9  # the exit code of a run that an error ended
 
 
+def memory() -> Path | None:
+    """Return where a sync costs nothing, for sweeps over many runs, if there is such a place."""
+    folder = Path("/dev/shm")  # noqa: S108 (for a fresh folder below it)
+    return folder if os.access(folder, os.W_OK) else None
+
+
 @cache
 def photos(count: int) -> dict[str, bytes]:
     """Return small photos of one sensor by name, all different, with a stuck pixel."""
@@ -199,6 +205,7 @@ class Rig:
 def check_exact(state: Path, known: dict[str, bytes]) -> None:
     """Check that the newest sums of each epoch are those of exactly the photos called folded."""
     frames = dict(digest_and_frame(data) for data in known.values())
+    state.mkdir(exist_ok=True)
     with contextlib.closing(open_database(state, create=True)) as db:
         newest = db.execute(
             "SELECT epoch, max(generation) AS generation, file FROM generations GROUP BY epoch"
@@ -226,18 +233,19 @@ def sweep(
     *,
     every: int,
     after: Callable[[int, str], None],
+    lasting: int = 1,
 ) -> int:
     """Inject a fault at each (or each ``every``-th) call until a run gets through; return how many.
 
-    ``after`` is called after each run with its exit code and the fault; then a run without a
-    fault must make all well.
+    ``after`` is called after each run with its exit code and the fault. With ``lasting``, so many
+    calls in a row fail.
     """
     hit = 0
     for syscall in syscalls:
         at = 1
         while True:
             rig.again()
-            fault = f"{syscall}:{injection}:when={at}"
+            fault = f"{syscall}:{injection}:when={at}..{at + lasting - 1}"
             code = rig.run_with(fault)
             said = (rig.folder / "strace").read_text(errors="replace")
             if code != KILLED and "(INJECTED)" not in said:

@@ -20,9 +20,25 @@ Coefficients = list[npt.NDArray[np.int16]]
 WIDTH, HEIGHT = 157, 101
 
 
+def spots(width: int, height: int) -> list[tuple[int, int]]:
+    """Return where a scene has its spots: corners, across a block corner, within a block."""
+    inner = [(15, 31), (15, 32), (16, 31), (16, 32), (20, 60)]
+    corners = [(0, 0), (0, width - 1), (height - 1, 0), (height - 1, width - 1)]
+    return sorted({*corners, *((r, c) for r, c in inner if r < height and c < width)})
+
+
 @functools.cache
 def scene(mode: str = "RGB", width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
-    """Return a piece of a real photo."""
+    """Return a piece of a real photo with bright spots."""
+    photo = np.array(clean_scene("RGB", width, height))
+    for place in spots(width, height):
+        photo[place] = 255
+    return Image.fromarray(photo).convert(mode)
+
+
+@functools.cache
+def clean_scene(mode: str = "RGB", width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
+    """Return the same piece without the spots."""
     photo: npt.NDArray[np.uint8] = skimage.data.astronaut()  # type: ignore[no-untyped-call]
     return Image.fromarray(photo).crop((60, 0, 60 + width, height)).convert(mode)
 
@@ -92,6 +108,14 @@ def coefficients(data: bytes) -> Coefficients:
         read = jpeglib.read_dct(str(path))
         planes = (read.Y, read.Cb, read.Cr, getattr(read, "K", None))
         return [plane.copy() for plane in planes if plane is not None]
+
+
+def spotless(frame: npt.NDArray[np.uint8]) -> Patch:
+    """Return the patch that takes the spots out of a scene's frame."""
+    height, width, channels = frame.shape
+    rows, columns = (np.array(axis, np.intp) for axis in zip(*spots(width, height), strict=True))
+    clean = np.asarray(clean_scene({1: "L", 3: "RGB", 4: "CMYK"}[channels], width, height))
+    return Patch(rows, columns, clean.reshape(frame.shape)[rows, columns])
 
 
 def patch_at(frame: npt.NDArray[np.uint8], places: list[tuple[int, int]], change_dn: int) -> Patch:

@@ -2,10 +2,13 @@
 
 import contextlib
 import importlib
+import os
+import sqlite3
 import sys
 from collections.abc import Sequence
 
 from hotpixeld.cli.parser import build_parser
+from hotpixeld.edge.access import denied
 from hotpixeld.errors import HotpixeldError
 
 # Commands load only what they need: `status` must not wait for numpy.
@@ -19,6 +22,7 @@ _ROOMS = {
     "find": "find",
     "correct": "correct",
     "report": "report",
+    "doctor": "doctor",
     "check-config": "settings",
     "config-schema": "settings",
     "systemd-dropin": "settings",
@@ -39,4 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             sys.stdout.close()
         return 0
+    except (OSError, sqlite3.OperationalError) as error:
+        if (told := denied(error, os.environ)) is None:
+            raise
+        sys.stderr.write(f"hotpixeld: {told}\n")
+        return 1
     return code

@@ -159,6 +159,12 @@ def _add_one_shot(commands: _Commands) -> None:
 
 
 def _add_set_up(commands: _Commands) -> None:
+    doctor = _command(
+        commands,
+        "doctor",
+        "checks the machine: folders, rights, inotify limits, file system, space, clock, versions",
+    )
+    _config(doctor)
     check = _command(commands, "check-config", "say whether the config file is good")
     check.add_argument("file", nargs="?", type=Path, metavar="FILE")
     _command(commands, "config-schema", "the JSON Schema of the config file, for editors")

@@ -34,3 +34,14 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
 def say(text: str = "") -> None:
     """Print one line of a result."""
     sys.stdout.write(printable(text) + "\n")
+
+
+def heading(text: str, style: str) -> None:
+    """Print one line that stands out on a terminal; plain elsewhere, or with NO_COLOR."""
+    if not sys.stdout.isatty():
+        say(text)
+        return
+    from rich.console import Console  # noqa: PLC0415 (only a terminal waits for it)
+    from rich.text import Text  # noqa: PLC0415
+
+    Console(soft_wrap=True).print(Text(printable(text), style))

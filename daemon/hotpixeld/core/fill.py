@@ -9,7 +9,7 @@ signal and what is picture follows by Bayes' rule, so that the core is interpola
 its grain, and a channel that is less spoiled tells of the others.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,10 @@ class Expectation:
     doubtful: tuple[npt.NDArray[np.intp], ...]
     residuals_dn: npt.NDArray[np.float64]
     covariance_dn2: npt.NDArray[np.float64]
+
+    def without(self, signal_dn: npt.NDArray[np.float64]) -> "Expectation":
+        """Return what is left when a signal (n,) is taken out."""
+        return replace(self, residuals_dn=self.residuals_dn - signal_dn)
 
     def signal(
         self, mean_dn: npt.NDArray[np.float64], spread_dn: npt.NDArray[np.float64]

@@ -83,11 +83,14 @@ class Piece:
 
     def repaired(self) -> dict[tuple[int, int], npt.NDArray[np.float64]]:
         """Return the new values (channels,) in DN of those pixels of the box that change."""
-        strength = self.strength
-        learned = strength.scale * self.profile
-        share = _USUAL_SHARE if abs(strength.spreads) >= strength.core_spreads else 1.0
-        own = np.hypot(_SPREAD * learned, share * strength.peak_dn * self.usual)
+        found = self.strength
+        learned = found.scale * self.profile
+        share = _USUAL_SHARE if abs(found.spreads) >= found.core_spreads else 1.0
+        own = np.hypot(_SPREAD * learned, share * found.peak_dn * self.usual)
         signal = self.expected.signal(_MEAN * learned, np.hypot(own, self.others))
+        # what is left must not show: repairing a repaired photo changes nothing
+        left = strength(self.expected.without(signal), self.profile)
+        signal += left.scale * self.profile
         rows, columns, channels = self.expected.doubtful
         result = self.values.copy()
         result[rows, columns, channels] -= signal

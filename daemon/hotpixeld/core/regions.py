@@ -2,68 +2,104 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from hotpixeld.core import reasons
 from hotpixeld.core.spots import Spot
 
-_LINK_PX = 10  # strokes of one text are nearer than this
-_CROWD = 6  # so many spots linked together are no accident, on a sensor with few of them
-_LARGE_PX = 60  # a spot with more pixels than this, unless it is a line one or two pixels wide
+_LINK_PX = 8  # strokes of one text are nearer than this
+_CROWD = 5  # so many spots linked together are no accident, on a sensor with few of them
+_LARGE_PX = (
+    80  # a spot with more pixels than this, or more than the next that stand off by half ...
+)
+_LARGE_CORE_PX = 25  # ... is none, unless it is a line a few pixels wide
 _LINE_PX = 5  # a bad column spoils no more than this across, with demosaicing
+_LONG_PX = 20
+_ASIDE_PX = 12  # what is this near a region belongs to it
 
 
 def held_regions(
     spots: Sequence[Spot], shape: tuple[int, int, int], *, sure: float
 ) -> list[str | None]:
     """Return for each spot the reason to hold it back, or None; ``sure`` scores count."""
-    held: list[str | None] = [_own_shape(spot, shape) for spot in spots]
-    counted = [number for number, spot in enumerate(spots) if spot.score >= sure]
-    chance = len(counted) / (shape[0] * shape[1]) * (2 * _LINK_PX + 1) ** 2
-    for crowd in _crowds([spots[number] for number in counted]):
-        members = [counted[number] for number in crowd]
-        if len(members) >= _CROWD + round(40 * chance) or any(held[number] for number in members):
-            for number in members:
+    if not spots:
+        return []
+    held: list[str | None] = [
+        _own_shape(spot, shape) if spot.score >= sure else None for spot in spots
+    ]
+    gaps = _gaps(np.array([_box(spot) for spot in spots]))
+    counted = np.array([spot.score >= sure for spot in spots])
+    chance = counted.sum() / (shape[0] * shape[1]) * (2 * _LINK_PX + 5) ** 2
+    for crowd in _linked((gaps <= _LINK_PX) & counted & counted[:, None]):
+        if len(crowd) >= _CROWD + round(40 * chance):
+            for number in crowd:
                 held[number] = held[number] or reasons.REGION
-    return held
+    return _with_what_is_beside(held, spots)
 
 
 def _own_shape(spot: Spot, shape: tuple[int, int, int]) -> str | None:
-    rows = [pixel.row for pixel in spot.footprint]
-    columns = [pixel.column for pixel in spot.footprint]
-    tall, wide = max(rows) - min(rows) + 1, max(columns) - min(columns) + 1
-    if min(tall, wide) > 0 and max(tall, wide) >= 4 * _LINE_PX:
-        lying = min(rows) <= 2 or max(rows) >= shape[0] - 3
-        standing = min(columns) <= 2 or max(columns) >= shape[1] - 3
+    top, left, bottom, right = _box(spot)
+    tall, wide = bottom - top + 1, right - left + 1
+    if max(tall, wide) >= _LONG_PX:
+        lying = top <= 2 or bottom >= shape[0] - 3
+        standing = left <= 2 or right >= shape[1] - 3
         if lying if wide > tall else standing:
             return reasons.BORDER
         return None if min(tall, wide) <= _LINE_PX else reasons.REGION
-    return reasons.REGION if len(spot.footprint) > _LARGE_PX else None
+    if len(spot.footprint) > _LARGE_PX:
+        return reasons.REGION
+    return reasons.SMEARED if spot.half_area_px > _LARGE_CORE_PX else None
 
 
-def _crowds(spots: Sequence[Spot]) -> list[list[int]]:
-    """Return the spots' numbers in groups linked by nearness."""
-    cells: dict[tuple[int, int], list[int]] = {}
-    for number, spot in enumerate(spots):
-        cells.setdefault((spot.row // _LINK_PX, spot.column // _LINK_PX), []).append(number)
-    seen: set[int] = set()
-    crowds = []
-    for first in range(len(spots)):
-        if first in seen:
+def _with_what_is_beside(held: list[str | None], spots: Sequence[Spot]) -> list[str | None]:
+    """Hold back what lies beside a region too: the rest of the text, fainter strokes."""
+    peaks = np.array([(spot.row, spot.column) for spot in spots])
+    regions = np.array([reason is not None for reason in held])
+    ahead = np.flatnonzero(regions).tolist()
+    while ahead:
+        region = spots[ahead.pop()]
+        top, left, bottom, right = _box(region)
+        thickness = len(region.footprint) // max(bottom - top + 1, right - left + 1)
+        reach = max(_ASIDE_PX, thickness)
+        pixels = np.array([(pixel.row, pixel.column) for pixel in region.footprint])
+        away = np.array([np.abs(pixels - peak).max(axis=1).min() for peak in peaks])
+        for number in np.flatnonzero((away <= reach) & ~regions).tolist():
+            regions[number] = True
+            held[number] = reasons.REGION
+            ahead.append(number)
+    return held
+
+
+def _box(spot: Spot) -> tuple[int, int, int, int]:
+    rows = [pixel.row for pixel in spot.footprint]
+    columns = [pixel.column for pixel in spot.footprint]
+    return min(rows), min(columns), max(rows), max(columns)
+
+
+def _gaps(boxes: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return (n, n): how many pixels apart the boxes (top, left, bottom, right) are."""
+    down = boxes[:, None, 0] - boxes[None, :, 2]
+    across = boxes[:, None, 1] - boxes[None, :, 3]
+    gaps: npt.NDArray[np.intp] = np.maximum(
+        np.maximum(down, down.T), np.maximum(np.maximum(across, across.T), 0)
+    )
+    return gaps
+
+
+def _linked(links: npt.NDArray[np.bool_]) -> list[list[int]]:
+    """Return the numbers in groups that hang together by ``links`` (n, n)."""
+    seen = np.zeros(len(links), bool)
+    groups = []
+    for first in range(len(links)):
+        if seen[first]:
             continue
-        seen.add(first)
-        crowd, ahead = [first], [first]
+        seen[first] = True
+        group, ahead = [first], [first]
         while ahead:
-            spot = spots[ahead.pop()]
-            cell = (spot.row // _LINK_PX, spot.column // _LINK_PX)
-            for row in range(cell[0] - 1, cell[0] + 2):
-                for column in range(cell[1] - 1, cell[1] + 2):
-                    for other in cells.get((row, column), ()):
-                        if other not in seen and _near(spot, spots[other]):
-                            seen.add(other)
-                            crowd.append(other)
-                            ahead.append(other)
-        crowds.append(crowd)
-    return crowds
-
-
-def _near(one: Spot, other: Spot) -> bool:
-    return max(abs(one.row - other.row), abs(one.column - other.column)) <= _LINK_PX
+            for number in np.flatnonzero(links[ahead.pop()] & ~seen).tolist():
+                seen[number] = True
+                group.append(number)
+                ahead.append(number)
+        groups.append(group)
+    return groups

@@ -14,6 +14,10 @@ TOUCHING_PX = 2  # suspects this near belong to one spot
 _RING_PX = (5, 7)  # where a spot's surroundings are looked at
 _REACH_PX = 3  # a spot reaches this far beyond its own suspects
 _SHARE_OF_PEAK = 0.12  # less than this of the peak is ringing that nobody sees
+_CORE_SHARE = 0.3  # suspects far below the greatest are its ringing, not its core
+_CALM_RATIO = 0.6  # of the surroundings' variance: more may be chance
+_CALM_SHARE = 0.3
+_LEAST_AROUND = 8
 _STUCK_RATIO = 0.4  # a stuck pixel varies less than this share of its surroundings' variance
 
 
@@ -89,42 +93,48 @@ def measured(sums: Sums, suspects: Suspects, surest: int, *, score: float, by_ca
     left, right = _span(suspects.columns, sums.shape[1])
     window = (slice(top, bottom), slice(left, right), slice(None))
     mean, variance = sums.mean(window), sums.variance(window)
-    rows, columns = suspects.rows - top, suspects.columns - left
-    core = np.zeros(mean.shape[:2], bool)
-    core[rows, columns] = True
-    around = ~_grown(core, _RING_PX[0] - 1)
-    if around.sum() < 8:
-        around = ~core
+    at = suspects.rows - top, suspects.columns - left, suspects.channels
+    suspected = np.zeros(mean.shape[:2], bool)
+    suspected[at[0], at[1]] = True
+    around = ~_grown(suspected, _RING_PX[0] - 1)
+    if around.sum() < _LEAST_AROUND:
+        around = ~suspected
     excess, noise = _over_its_surroundings(mean, around)
+    beside = np.median(variance[around], axis=0)
+    still = np.sqrt(np.where(variance < _CALM_RATIO * beside, beside - variance, 0))
     if by_calm:
-        row, column, channel = rows[surest], columns[surest], suspects.channels[surest]
-        sign = 1.0 if excess[row, column, channel] >= 0 else -1.0
+        peak = at[0][surest], at[1][surest], at[2][surest]
+        sign = 1.0 if excess[peak] >= 0 else -1.0
     else:
         sign = float(np.sign(suspects.levels[surest]))
-        standing = np.where(_grown(core, 1)[..., None], sign * excess, -np.inf)
-        row, column, channel = np.unravel_index(int(np.argmax(standing)), standing.shape)
-    peak_dn = float(excess[row, column, channel])
-    limit = np.maximum(3 * noise, max(1.0, _SHARE_OF_PEAK * abs(peak_dn)))
-    spoiled = (np.abs(excess) >= limit) & _grown(core, _REACH_PX)[..., None]
-    spoiled[rows, columns, suspects.channels] = True
+        standing = np.where(_grown(suspected, 1)[..., None], sign * excess, -np.inf)
+        where = np.unravel_index(int(np.argmax(standing)), standing.shape)
+        peak = where[0], where[1], where[2]
+    peak_dn = float(excess[peak])
+    strength_dn = float(np.hypot(peak_dn, still[peak])) if by_calm else abs(peak_dn)
+    core = np.zeros_like(suspected)
+    strong = np.abs(suspects.levels) >= _CORE_SHARE * np.abs(suspects.levels).max()
+    core[at[0][strong], at[1][strong]] = core[peak[:2]] = True
+    spoiled = np.abs(excess) >= np.maximum(3 * noise, max(1.0, _SHARE_OF_PEAK * abs(peak_dn)))
+    if by_calm:
+        spoiled |= still >= _CALM_SHARE * strength_dn
+    spoiled &= _grown(core, _REACH_PX)[..., None]
+    spoiled[at[0][strong], at[1][strong], at[2][strong]] = spoiled[peak] = True
     any_channel: npt.NDArray[np.bool_] = np.any(spoiled, axis=2)
     spoiled &= _connected(any_channel, core)[..., None]
-    beside = float(np.median(variance[around], axis=0)[channel])
-    own = float(variance[row, column, channel])
-    quiet = own < _STUCK_RATIO * beside
-    strength_dn = max(abs(peak_dn), (max(beside - own, 0) + peak_dn**2) ** 0.5 if by_calm else 0)
+    deviation = np.hypot(excess, still) if by_calm else sign * excess
+    half = (deviation[..., peak[2]] >= 0.5 * strength_dn) & _grown(core, _REACH_PX)
+    quiet = bool(variance[peak] < _STUCK_RATIO * beside[peak[2]])
     always_darker = sign < 0 and abs(peak_dn) > 0.6 * strength_dn
-    kind: DefectKind = "dead" if always_darker else "stuck" if quiet else "hot"
-    half = (sign * excess[..., channel] >= 0.5 * abs(peak_dn)) & _grown(core, _REACH_PX)
     return Spot(
-        row=int(row) + top,
-        column=int(column) + left,
+        row=int(peak[0]) + top,
+        column=int(peak[1]) + left,
         score=score,
         by_calm=by_calm,
-        kind=kind,
-        mean_dn=_numbers(mean[row, column]),
-        variance_dn2=_numbers(variance[row, column]),
-        excess_dn=_numbers(excess[row, column]),
+        kind="dead" if always_darker else "stuck" if quiet else "hot",
+        mean_dn=_numbers(mean[peak[:2]]),
+        variance_dn2=_numbers(variance[peak[:2]]),
+        excess_dn=_numbers(excess[peak[:2]]),
         footprint=_footprint(spoiled, excess, top, left),
         half_area_px=int(half.sum()),
         strength_dn=strength_dn,

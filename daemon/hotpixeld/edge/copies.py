@@ -15,7 +15,7 @@ class EncodedCopy:
     data : bytes
         The whole file.
     extension : str
-        Such as ``.jpg``: what the bytes are, for copies whose format is not the original's.
+        ``.tif`` for a copy in another format than its photo; empty where the name's own stands.
     method : str
         ``blocks``: only the touched JPEG blocks differ; ``lossless``: only the touched pixels
         differ after decoding; ``reencoded``: all was coded again; ``developed``: from RAW;

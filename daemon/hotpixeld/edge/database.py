@@ -223,6 +223,8 @@ def _told(path: Path) -> Iterator[None]:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
             raise OSError(f"{path}: {error}") from error
         raise StateError(_damage(path, str(error))) from error
+    except UnicodeDecodeError as error:
+        raise StateError(_damage(path, str(error))) from error
 
 
 def _damage(path: Path, what: str) -> str:
@@ -279,22 +281,37 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def verify(db: sqlite3.Connection, path: Path) -> None:
-    """Compare every page's structure and every row's checksum.
+def verify(folder: Path) -> None:
+    """Compare every page's structure and every row's checksum of the database in ``folder``.
+
+    It is read through a connection that cannot write; no database at all is none that is damaged.
 
     Raises
     ------
     StateError
-        Something does not fit. Nothing was changed.
+        Something does not fit, or it is of a newer version. Nothing was changed.
+    OSError
+        It cannot be read now.
     """
-    with _told(path):
+    path = folder / FILE_NAME
+    if not _looked_through(path):
+        return
+    with _told(path), contextlib.closing(_read_only(path)) as db:
+        schema = _schema_of(db)
         findings = [row[0] for row in db.execute("PRAGMA integrity_check(5)")]
-        if findings == ["ok"] and _schema_of(db) != _schema_wanted():
+        if findings == ["ok"] and schema and _version(db, path) and schema != _schema_wanted():
             findings.append("its schema is not as it was made")
         elif findings == ["ok"]:
             findings += _damaged_rows(db)
     if findings != ["ok"]:
         raise StateError(_damage(path, "; ".join(f for f in findings if f != "ok")))
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+    db.row_factory = sqlite3.Row
+    db.create_function("row_checksum", -1, _row_checksum, deterministic=True)
+    return db
 
 
 def _damaged_rows(db: sqlite3.Connection) -> Iterator[str]:

@@ -39,7 +39,7 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
     for entry, colour in added.items():
         data[start + 3 * entry : start + 3 * entry + 3] = bytes(colour)
     samples.check_same(_stored(bytes(data))[0], wanted)
-    return EncodedCopy(bytes(data), ".gif", "lossless")
+    return EncodedCopy(bytes(data), "", "lossless")
 
 
 def _stored(data: bytes) -> tuple[Frame, list[int]]:

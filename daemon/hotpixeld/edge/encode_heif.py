@@ -12,6 +12,9 @@ from hotpixeld.edge.photo import Photo
 from hotpixeld.errors import PhotoError
 
 _GREATEST_MEAN_ERROR = 8.0 / 255
+_ENCODER = {
+    "preset": "veryfast"
+}  # as large and as good as x265's own choice in a third of the time
 
 
 def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
@@ -35,7 +38,15 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
     def encoded(values: Frame, quality: int, **metadata: bytes) -> bytes:
         stream = io.BytesIO()
         size = values.shape[1], values.shape[0]
-        codec.encode(image.mode, size, values.tobytes(), stream, quality=quality, **metadata)
+        codec.encode(
+            image.mode,
+            size,
+            values.tobytes(),
+            stream,
+            quality=quality,
+            enc_params=_ENCODER,
+            **metadata,
+        )
         return stream.getvalue()
 
     size = len(photo.data) - len(exif_block) - sum(map(len, options.values()))
@@ -50,4 +61,4 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
     notes = [f"HEIC: quality {quality}, as large"]
     if len(file) > 1 or image.info.get("thumbnails") or image.info.get("depth_images"):
         notes.append("further images, previews and depth are left out")
-    return EncodedCopy(copy, ".heic", "reencoded", "; ".join(notes))
+    return EncodedCopy(copy, "", "reencoded", "; ".join(notes))

@@ -66,7 +66,7 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
     image_data = _refiltered(photo.data, layout, stored, wanted)
     data = _assembled(photo.data, layout, image_data, palette_chunk)
     samples.check_same(_stored(data, layout), wanted)
-    return EncodedCopy(data, ".png", "lossless")
+    return EncodedCopy(data, "", "lossless")
 
 
 def _stored(data: bytes, layout: PngLayout) -> Frame:

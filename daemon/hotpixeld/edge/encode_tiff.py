@@ -81,7 +81,7 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
     data = _with_pieces(photo.data, layout, wanted, _touched(main, wanted.shape, patch))
     data = _with_colours(data, layout, added)
     samples.check_same(_stored(data, photo.orientation), wanted)
-    return EncodedCopy(data, ".tif", "lossless")
+    return EncodedCopy(data, "", "lossless")
 
 
 def _with_colours(data: bytes, layout: tiff.TiffLayout, added: dict[int, tuple[int, ...]]) -> bytes:

@@ -38,7 +38,7 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
         chunks = _encoded(image, limit, lossless=True, exact=True)
         data = _assembled(photo.data, layout, chunks, mark=b"")
         samples.check_same(_stored(data, limit), wanted)
-        return EncodedCopy(data, ".webp", "lossless")
+        return EncodedCopy(data, "", "lossless")
     size = sum(c.end - c.start for c in layout.chunks if c.name == b"VP8 ")
 
     def encoded_bytes(values: Frame, quality: int) -> int:
@@ -50,7 +50,7 @@ def repaired(photo: Photo, patch: Patch) -> EncodedCopy:
     difference = np.abs(_stored(data, limit).astype(np.int16) - wanted)
     if float(difference.mean()) > _GREATEST_MEAN_ERROR_DN:
         raise PhotoError(reasons.NOT_WRITABLE, "the re-encoded WebP shows another picture")
-    return EncodedCopy(data, ".webp", "reencoded", f"lossy WebP: quality {quality}, as large")
+    return EncodedCopy(data, "", "reencoded", f"lossy WebP: quality {quality}, as large")
 
 
 def _stored(data: bytes, limit: int) -> Frame:

@@ -30,7 +30,7 @@ def identity_of(status: os.stat_result) -> Identity:
 def identity_at(path: str | Path) -> Identity | None:
     """Return the identity of the regular file at ``path``; None where there is none to be seen."""
     try:
-        status = Path(path).lstat()
+        status = os.lstat(path)
     except OSError:
         return None
     return identity_of(status) if stat.S_ISREG(status.st_mode) else None

@@ -2,9 +2,15 @@
 
 from PIL import Image
 
+from hotpixeld.core.jpeg import JpegUnsupported
+from hotpixeld.core.jpeg.parse import read_header
+from hotpixeld.core.jpeg.scan import intervals
 from hotpixeld.core.sensor import Kind
-from hotpixeld.edge import containers, decode, deep, exif, jpegfile, strictscan
+from hotpixeld.edge import containers, decode, deep, exif, jpegfile, reasons, strictscan
 from hotpixeld.edge.picture import Picture, pixel_digest
+from hotpixeld.errors import PhotoError
+
+_SCAN_DAMAGED = "scan-damaged"
 
 
 def read(data: bytes, kind: Kind, max_pixels: int) -> Picture:
@@ -42,6 +48,7 @@ def read(data: bytes, kind: Kind, max_pixels: int) -> Picture:
 def _read_jpeg(
     data: bytes, structure: containers.Structure, layout: jpegfile.JpegLayout, max_pixels: int
 ) -> Picture:
+    _check_restarts(data, layout)
     scan = strictscan.ScanReader(data, layout)
     image = decode.open_image(scan, max_pixels)
     facts = exif.read_facts(image)
@@ -57,6 +64,17 @@ def _read_jpeg(
         pages=structure.pages,
         own_mark=facts.own_mark or structure.own_mark,
     )
+
+
+def _check_restarts(data: bytes, layout: jpegfile.JpegLayout) -> None:
+    """Raise ``PhotoError`` where the restart markers are not those that the header promises."""
+    if not any(s.marker == jpegfile.DRI for s in layout.segments):
+        return
+    try:
+        intervals(data, read_header(data))
+    except JpegUnsupported as refusal:
+        if refusal.reason == _SCAN_DAMAGED:
+            raise PhotoError(reasons.DAMAGED, refusal.detail) from refusal
 
 
 def _digest(image: Image.Image) -> bytes:

@@ -17,7 +17,7 @@ from hotpixeld.edge.decode import Frame
 from hotpixeld.errors import PhotoError
 
 _OPAQUE = 255
-_TILE_PX, _LARGE_PX = 64, 1_000_000
+_TILE_PX, _LARGE_PX = 256, 1_000_000
 _OTHER_ALPHA = 1 << 20  # farther than any two colours
 
 
@@ -83,7 +83,7 @@ def unused_tail(indices: Frame, size: int, keep: Sequence[int] = ()) -> tuple[in
 def quality_of_equal_size(
     encoded_bytes: Callable[[Frame, int], int], values: Frame, size_bytes: int
 ) -> int:
-    """Return the least quality at which a lossy coder needs at least ``size_bytes``.
+    """Return a quality at which a lossy coder needs no less than ``size_bytes``, and little more.
 
     Parameters
     ----------
@@ -103,6 +103,8 @@ def quality_of_equal_size(
             low = middle + 1
         else:
             high = middle
+    while low < 100 and encoded_bytes(values, low) < size_bytes:  # the tiles' seams cost bytes
+        low += -(-(100 - low) // 4)
     return low
 
 

@@ -63,13 +63,14 @@ def read_log(path: Path) -> Log:
 
 def _read(frames: Iterator[_Frame]) -> Log:
     committed = pending = None
+    ended = False  # the transaction that does not hold
     for frame in frames:
         if not (frame.is_live and frame.holds):
+            ended = frame.commits
             break
         pending = frame.data if frame.page == 1 else pending
         if frame.commits:
             committed, pending = pending or committed, None
-    ended = False  # the transaction that does not hold
     for frame in frames:
         if ended and frame.is_live:
             return Log(damaged=True, first_page=committed)

@@ -271,9 +271,16 @@ class Watcher:
 
     def _take_hints(self) -> bool:
         woken = False
+        last: dict[tuple[Folder | None, str], _Hint] = {}  # several of one file are one
         for _ in range(self._hints.qsize()):
             with contextlib.suppress(Empty):
-                woken = self._take(self._hints.get_nowait()) or woken
+                hint = self._hints.get_nowait()
+                about = hint.folder, hint.path or hint.how
+                if hint.how != "created" or about not in last:
+                    last[about] = hint
+                self._burst += hint.folder is not None
+        for hint in last.values():
+            woken = self._take(hint) or woken
         if self._hints_lost:
             self._hints_lost = False
             self._overflows += 1
@@ -288,7 +295,6 @@ class Watcher:
             self._overflows += 1
             self._scan_all(now_s + _CALM_S)
         elif hint.folder is not None:
-            self._burst += 1
             path = hint.folder.local_path(hint.path)
             if path is not None and hint.how == "folder":
                 hint.folder.new_folder(path, now_s)
@@ -317,7 +323,7 @@ class Watcher:
             try:
                 known = self._known(found.as_path(), found.identity)
             except Exception:
-                folder.scan_soon(now_s + _CALM_S)  # so that the photo is not lost with the error
+                self._scan_all(now_s + _CALM_S)  # so that nothing is lost with the error
                 raise
             if known:
                 folder.remember(found)

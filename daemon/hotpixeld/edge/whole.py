@@ -148,7 +148,7 @@ def _open(path: str | Path) -> int | NotYet:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
         # asked before opening, because opening a device may do something
-        if not stat.S_ISREG(Path(path).lstat().st_mode):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
             return NotYet("not-a-file")
         try:
             descriptor = os.open(path, flags | os.O_NOATIME)

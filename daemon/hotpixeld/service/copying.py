@@ -81,7 +81,7 @@ class Copies:
         if earlier and not (is_as_written(earlier) or self._is_ours_for(photo, earlier.path)):
             return CopyOutcome("written", "moved-or-changed", earlier)
         self._check_space(len(copy.data))
-        file_digest = hashlib.sha256(copy.data).digest()
+        file_digest = _sha256(copy.data)
         target = earlier.path if earlier else self._free_name(photo, path, copy)
         if target is None:
             return CopyOutcome("failed", "name-taken")
@@ -120,18 +120,19 @@ class Copies:
             )
 
     def _free_name(self, photo: Photo, path: Path, copy: EncodedCopy) -> Path | None:
-        """Return a name that is free or ours for this photo; None where both are taken."""
+        """Return a name that is free, ours for this photo, or holds what it would; else None."""
         wanted = self.config.output / self._named(photo, path, copy.extension)
         suffixed = wanted.with_name(_fitting(wanted, f"-{photo.digest.hex()[:8]}"))
         for target in (wanted, suffixed):
-            if not os.path.lexists(target) or self._is_ours_for(photo, target):
+            if not os.path.lexists(target) or self._is_ours_for(photo, target, copy.data):
                 return target
         return None
 
-    def _is_ours_for(self, photo: Photo, target: Path) -> bool:
+    def _is_ours_for(self, photo: Photo, target: Path, wanted: bytes = b"") -> bool:
         if target.is_symlink() or not target.is_file():
             return False
-        return self.ledger.own_file(_digest_of(target)) == photo.digest
+        found = _digest_of(target)
+        return self.ledger.own_file(found) == photo.digest or found == _sha256(wanted)
 
     def _named(self, photo: Photo, path: Path, extension: str) -> Path:
         original = Path(path.name)
@@ -177,6 +178,10 @@ def needs_copy(row: PhotoRow, map_revision: int) -> bool:
         "similar",
         "lost",
     )
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 def _digest_of(path: Path) -> bytes:

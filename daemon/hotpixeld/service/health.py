@@ -11,42 +11,17 @@ from hotpixeld.edge.ledger import Ledger, SensorRow
 from hotpixeld.edge.lock import holder_pid
 from hotpixeld.errors import StateError
 
+_NOTHING: dict[str, Any] = {
+    "photos": {},
+    "copies": {},
+    "sensors": [],
+    "last_photo_at": None,
+    "last_checkpoint": None,
+}
+
 
 def gather(folder: Path) -> dict[str, Any]:
     """Return the status of the state in ``folder``, as `status --json` shows it."""
-    live = _last_words(folder)
-    pid = holder_pid(folder / "lock")
-    document: dict[str, Any] = {
-        "running": pid is not None,
-        "pid": pid,
-        "since": live.get("since"),
-        "version": live.get("version", __version__),
-        "folders": live.get("folders", []),
-        "queue": live.get("queue", 0) if pid is not None else 0,
-        **_counts(folder),
-        "overflows": live.get("overflows", 0),
-        "watcher_restarts": live.get("watcher_restarts", 0),
-    }
-    document["problems"] = document.pop("state_problems") + live.get("problems", [])
-    return document
-
-
-def _last_words(folder: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):
-        words: dict[str, Any] = json.loads((folder / "status.json").read_bytes())
-        return words
-    return {}
-
-
-def _counts(folder: Path) -> dict[str, Any]:
-    nothing: dict[str, Any] = {
-        "photos": {},
-        "copies": {},
-        "sensors": [],
-        "last_photo_at": None,
-        "last_checkpoint": None,
-        "state_problems": [],
-    }
     try:
         db = open_database(folder)
     except StateError as error:
@@ -56,17 +31,51 @@ def _counts(folder: Path) -> dict[str, Any]:
             "what": str(error),
             "advice": "start the daemon once, or run hotpixeld rebuild if the state is damaged",
         }
-        return nothing | {"state_problems": [problem]}
+        return _document(folder, _NOTHING, [problem])
     with contextlib.closing(db):
-        ledger = Ledger(db)
-        statistics, copies = ledger.tally()
-        return nothing | {
-            "photos": {name.replace("-", "_"): count for name, count in statistics.items()},
-            "copies": {name: copies[name] for name in ("written", "unaffected", "failed")},
-            "sensors": _sensors(ledger),
-            "last_photo_at": db.execute("SELECT max(seen_at) FROM photos").fetchone()[0],
-            "last_checkpoint": _last_checkpoint(ledger),
-        }
+        return health_of(folder, Ledger(db))
+
+
+def health_of(folder: Path, ledger: Ledger) -> dict[str, Any]:
+    """Return the same over a ledger that is open: a process opens a database once.
+
+    Opening it again, and closing that, would let go of the locks of the first one (fcntl(2)).
+    """
+    statistics, copies = ledger.tally()
+    counts = {
+        "photos": {name.replace("-", "_"): count for name, count in statistics.items()},
+        "copies": {name: copies[name] for name in ("written", "unaffected", "failed")},
+        "sensors": _sensors(ledger),
+        "last_photo_at": ledger.db.execute("SELECT max(seen_at) FROM photos").fetchone()[0],
+        "last_checkpoint": _last_checkpoint(ledger),
+    }
+    return _document(folder, counts, [])
+
+
+def _document(
+    folder: Path, counts: dict[str, Any], problems: list[dict[str, Any]]
+) -> dict[str, Any]:
+    live = _last_words(folder)
+    pid = holder_pid(folder / "lock")
+    return {
+        "running": pid is not None,
+        "pid": pid,
+        "since": live.get("since"),
+        "version": live.get("version", __version__),
+        "folders": live.get("folders", []),
+        "queue": live.get("queue", 0) if pid is not None else 0,
+        **counts,
+        "overflows": live.get("overflows", 0),
+        "watcher_restarts": live.get("watcher_restarts", 0),
+        "problems": problems + live.get("problems", []),
+    }
+
+
+def _last_words(folder: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        words: dict[str, Any] = json.loads((folder / "status.json").read_bytes())
+        return words
+    return {}
 
 
 def _sensors(ledger: Ledger) -> list[dict[str, Any]]:

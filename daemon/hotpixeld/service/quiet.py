@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 # A quiet import folder: what is pending is written, so that a crash has little to replay.
 COMMIT_AFTER_QUIET_S = 300.0
-RETRY_COPIES_S = 30.0
+RETRY_COPIES_S = 10.0
 # How the reason of a copy begins that failed for what may pass by itself.
 HINDRANCES = ("no-space", "output")
 # Of so many times the photos that make a ranking due, arriving photos no longer put it off.

@@ -20,7 +20,7 @@ from hotpixeld.edge.page import render
 from hotpixeld.edge.pictures import stretched
 from hotpixeld.edge.pixels import PixelRow, pixel_document, read_pixels
 from hotpixeld.edge.plots import Mark, Strength, sensor_map, strength_plot
-from hotpixeld.service.health import gather, sensor_document
+from hotpixeld.service.health import health_of, sensor_document
 from hotpixeld.service.showing import (
     LIMIT_SPREADS,
     SHOWN_SPREADS,
@@ -136,7 +136,7 @@ def write_report(source: ReportSource, target: Path) -> Iterator[None]:
         {
             "written_at": rfc3339_now(),
             "config_path": printable(str(source.config_path.absolute())),
-            "health": gather(source.state),
+            "health": health_of(source.state, source.ledger),
             "min_photos": source.min_photos,
             "sensors": sensors,
             "troubled": _troubled(source.ledger),

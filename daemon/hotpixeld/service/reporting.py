@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -101,7 +102,7 @@ class Reporting:
         except StopIteration:
             self._end("")
             log.debug("report written: %s", self.target)
-        except OSError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             self._end(f"the report cannot be written: {error}")
         self._spent_s += self.clock_s() - start_s
         if self._writing is None:

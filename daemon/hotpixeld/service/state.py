@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hotpixeld.config import Config
 from hotpixeld.edge.atomic import sweep_temporaries
-from hotpixeld.edge.database import FILE_NAME, open_database, verify
+from hotpixeld.edge.database import open_database, verify
 from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.lock import hold
 from hotpixeld.service.accumulation import Accumulation
@@ -57,9 +57,9 @@ def open_state(
     folder.mkdir(parents=True, exist_ok=True)
     with hold(folder / "lock"), contextlib.ExitStack() as closing:
         sweep_temporaries(folder)
+        verify(folder)
         db = open_database(folder, create=True)
         closing.callback(db.close)
-        verify(db, folder / FILE_NAME)
         ledger = Ledger(db)
         accumulation = Accumulation(
             ledger,

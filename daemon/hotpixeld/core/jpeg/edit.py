@@ -15,6 +15,7 @@ from hotpixeld.core.patch import Patch
 
 _WEIGHT_REPAIRED = 8.0  # measured: greater gains nothing and hurts the surroundings
 _MOST_STEPS = 60
+_UNSEEN_DN2 = 64 * 1.5**2  # squared error of a block that is 1.5 DN off
 _DC_RANGE, _AC_RANGE = (-1024, 1023), (-1023, 1023)
 
 _K = np.arange(8)
@@ -81,7 +82,7 @@ def touched_mcus(header: Header, patch: Patch) -> Mcus:
 
 
 def edited(
-    header: Header, mcus: Mcus, blocks: Blocks, values_dn: npt.NDArray[np.integer], *, refine: bool
+    header: Header, mcus: Mcus, blocks: Blocks, values_dn: npt.NDArray[np.integer]
 ) -> Blocks:
     """Return the blocks of the touched MCUs with the pixels set.
 
@@ -91,8 +92,6 @@ def edited(
         Coefficients of the touched MCUs in the order of the scan, DC absolute.
     values_dn : (n, channels) uint8
         The patch's values.
-    refine : bool
-        Whether whole steps are moved until the repaired samples come nearest to what is wanted.
 
     Returns
     -------
@@ -116,7 +115,7 @@ def edited(
             (header.down // component.down, header.across // component.across),
         )
         change = _blocks(wanted, component.down, component.across)
-        whole = _whole_steps(change.reshape(-1, 64), steps, refine=refine)
+        whole = _whole_steps(change.reshape(-1, 64), steps)
         changed = natural + whole.reshape(natural.shape)
         low, high = np.full(64, _AC_RANGE[0]), np.full(64, _AC_RANGE[1])
         low[0], high[0] = _DC_RANGE
@@ -177,13 +176,13 @@ def _taps(places: npt.NDArray[np.intp], samples: int, factor: int) -> _Floats:
     return weights
 
 
-def _whole_steps(change: _Floats, steps: _Floats, *, refine: bool) -> Blocks:
+def _whole_steps(change: _Floats, steps: _Floats) -> Blocks:
     """Return the coefficient changes (n, 64) nearest to the change of samples (n, 64)."""
     exact = change @ _BASIS.T / steps
     whole = np.rint(exact)
     touched = change != 0
     active = np.flatnonzero(touched.any(axis=1))
-    if refine and len(active):
+    if len(active):
         whole[active] = _refined(whole[active], exact[active], touched[active], steps)
     steps_whole: Blocks = whole.astype(np.int64)
     return steps_whole
@@ -209,6 +208,17 @@ def _refined(
         whole[each, best] += step
         error += step[:, None] * basis[best]
     return whole
+
+
+def stands_for(header: Header, old: Blocks, wanted: Blocks, kept: Blocks) -> bool:
+    """Tell whether in each MCU what is ``kept`` comes near what is ``wanted``.
+
+    True where the squared error is at most a quarter of what it was, or not to be seen.
+    """
+    steps = np.stack([header.components[c].quantisation[ZIGZAG] for c in header.block_components])
+    before = (((old - wanted) * steps) ** 2).sum(axis=(1, 2))
+    after = (((kept - wanted) * steps) ** 2).sum(axis=(1, 2))
+    return bool((after <= np.maximum(before / 4, _UNSEEN_DN2)).all())
 
 
 def least_coefficients(header: Header, blocks: Blocks) -> npt.NDArray[np.intp]:

@@ -1,7 +1,7 @@
 """Huffman tables of a JPEG file, for reading and for writing (ITU-T T.81, annexes C and F)."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 END_OF_BLOCK, IMPOSSIBLE = 127, 126
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HuffmanTable:
     """A table as the file defines it.
 
@@ -25,6 +25,7 @@ class HuffmanTable:
     codes: dict[int, tuple[int, int]]
 
     @classmethod
+    @lru_cache(maxsize=32)  # most files hold the same four
     def read(cls, counts: bytes, symbols: bytes) -> "HuffmanTable":
         """Build the table from 16 ``counts`` of codes by length and their ``symbols``.
 
@@ -54,6 +55,7 @@ class HuffmanTable:
             entries[code * count : (code + 1) * count] = [(symbol, length)] * count
         return entries
 
+    @lru_cache(maxsize=64)  # noqa: B019  tables are few, small and shared by all files
     def decoding(self, *, dc: bool) -> npt.NDArray[np.int32]:
         """Return a table by the next 16 bits of the scan.
 

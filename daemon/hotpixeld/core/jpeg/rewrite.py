@@ -4,12 +4,20 @@ Read the wanted MCUs, change their coefficients, code them with the file's own t
 in, fill up to the old length, and check the result before anyone sees it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from hotpixeld.core.jpeg.blocks import NoCodeError, write_block
-from hotpixeld.core.jpeg.edit import Blocks, Numbers, edited, least_coefficients, touched_mcus
+from hotpixeld.core.jpeg.codable import made_codable
+from hotpixeld.core.jpeg.edit import (
+    Blocks,
+    Numbers,
+    edited,
+    least_coefficients,
+    stands_for,
+    touched_mcus,
+)
 from hotpixeld.core.jpeg.opened import OpenedInterval, open_interval
 from hotpixeld.core.jpeg.parse import Header, read_header
 from hotpixeld.core.jpeg.scan import intervals, stuffed
@@ -53,58 +61,71 @@ def repair_blocks(data: bytes, patch: Patch) -> bytes:
     _check_fit(header, patch)
     mcus = touched_mcus(header, patch)
 
-    def plain(blocks: Blocks) -> Blocks:
-        return edited(header, mcus, blocks, patch.values_dn, refine=False)
+    def edit(blocks: Blocks) -> Blocks:
+        return edited(header, mcus, blocks, patch.values_dn)
 
-    def refined(blocks: Blocks) -> Blocks:
-        return edited(header, mcus, blocks, patch.values_dn, refine=True)
-
-    return recoded(data, header, mcus.numbers, [refined, plain])
+    return recoded(data, header, mcus.numbers, edit)
 
 
-def recoded(data: bytes, header: Header, numbers: Numbers, edits: Sequence[Edit]) -> bytes:
+def recoded(data: bytes, header: Header, numbers: Numbers, edit: Edit) -> bytes:
     """Return the file with the blocks of the MCUs ``numbers`` (rising) changed.
 
-    The first of ``edits`` whose result has codes for all is taken. If it is longer than before,
-    its least coefficients are dropped until it fits; a file that ends with EOI may grow.
+    Coefficients that the file's tables have no code for are moved to the nearest that they have.
+    If the file grew, its least new coefficients are dropped until it fits; a file that ends with
+    EOI may grow where that is not enough.
     """
     cuts = intervals(data, header)
     every = header.restart_interval or header.mcus
     opened = [open_interval(data, header, cuts[cut]) for cut in np.unique(numbers // every)]
     old = np.concatenate([part.blocks_of(numbers) for part in opened])
-    for edit in edits:
-        new = edit(old)
-        try:
-            result, kept = _fitted(data, header, opened, numbers, new)
-        except NoCodeError as error:
-            missing = error
-            continue
-        check(data, result, header, opened, numbers, kept)
-        return result
-    raise JpegUnsupported("no-code", str(missing)) from missing
+    new = edit(old)
+    try:
+        result, kept = _coded(data, header, opened, numbers, new)
+        fitted, fewer = result, kept
+        if len(result) > len(data):
+            fitted, fewer = _fitted(data, header, opened, numbers, kept)
+    except NoCodeError as error:
+        raise JpegUnsupported("no-code", str(error)) from error
+    if not stands_for(header, old, new, kept):
+        raise JpegUnsupported("no-code", "what the tables can code is too far from the repair")
+    if len(fitted) <= len(data) and stands_for(header, old, new, fewer):
+        result, kept = fitted, fewer
+    elif data[header.scan_end :].lstrip(b"\xff") != b"\xd9":
+        raise JpegUnsupported("grows", "and what follows the picture may not move")
+    check(data, result, header, opened, numbers, kept)
+    return result
 
 
 def _fitted(
-    data: bytes,
-    header: Header,
-    opened: list[OpenedInterval],
-    numbers: Numbers,
-    new: Blocks,
+    data: bytes, header: Header, opened: list[OpenedInterval], numbers: Numbers, new: Blocks
 ) -> tuple[bytes, Blocks]:
-    """Assemble the file; where it grew, drop the least coefficients of the MCUs until it fits."""
-    result = _assembled(data, header, opened, numbers, new)
-    order = least_coefficients(header, new)
-    kept, dropped = new.copy(), 0
-    while (growth := len(result) - len(data)) > 0 and dropped < len(order):
-        more = max(growth * 2, 1)  # dropping one saves about four bits
+    """Drop the least coefficients of the touched MCUs until the file is as long as it was."""
+    result, kept = _coded(data, header, opened, numbers, new)
+    order, dropped = least_coefficients(header, new), 0
+    while len(result) > len(data) and dropped < len(order):
+        more = 2 * (len(result) - len(data))  # dropping one saves about four bits
+        kept = kept.copy()
         kept.reshape(-1)[order[dropped : dropped + more]] = 0
         dropped += more
-        result = _assembled(data, header, opened, numbers, kept)
-    if growth <= 0:
-        return result, kept
-    if data[header.scan_end :].lstrip(b"\xff") != b"\xd9":
-        raise JpegUnsupported("grows", f"by {growth} bytes, and data after EOI has fixed offsets")
-    return _assembled(data, header, opened, numbers, new), new
+        result, kept = _coded(data, header, opened, numbers, kept)
+    return result, kept
+
+
+def _coded(
+    data: bytes, header: Header, opened: list[OpenedInterval], numbers: Numbers, new: Blocks
+) -> tuple[bytes, Blocks]:
+    """Assemble the file, with the blocks as they could be coded."""
+    try:
+        return _assembled(data, header, opened, numbers, new), new
+    except NoCodeError:
+        parts = [(part, part.held(numbers)) for part in opened]
+        kept = np.concatenate(
+            [
+                made_codable(part, numbers[held] - part.interval.first_mcu, new[held])
+                for part, held in parts
+            ]
+        )
+        return _assembled(data, header, opened, numbers, kept), kept
 
 
 def _check_fit(header: Header, patch: Patch) -> None:

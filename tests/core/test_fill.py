@@ -1,0 +1,76 @@
+"""What the good samples say about the doubtful ones."""
+
+import numpy as np
+import pytest
+
+from hotpixeld.core.fill import channel_covariance, expectation, falloff
+
+
+def ramp(channels: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    rows, columns = np.mgrid[:11, :11].astype(np.float64)
+    return np.stack([100 + 2 * rows + columns + 5 * c for c in range(channels)], axis=2)
+
+
+def test_a_ramp_is_expected_to_go_on() -> None:
+    window = ramp()
+    doubtful = np.zeros(window.shape, bool)
+    doubtful[4:7, 4:7] = True
+    expected = expectation(window, doubtful, channel_covariance(window, ~doubtful))
+    assert np.abs(expected.residuals_dn).max() < 0.6
+
+
+def test_what_is_expected_does_not_depend_on_the_doubtful_values() -> None:
+    window = ramp()
+    doubtful = np.zeros(window.shape, bool)
+    doubtful[4:7, 4:7] = True
+    covariance = channel_covariance(window, ~doubtful)
+    spoiled = window + 90 * doubtful
+    clean, off = (expectation(w, doubtful, covariance) for w in (window, spoiled))
+    assert np.allclose(off.residuals_dn - clean.residuals_dn, 90)
+
+
+def test_certain_signal_is_taken_out_whole_and_none_where_there_can_be_none() -> None:
+    window = ramp()
+    window[5, 5] += 80
+    doubtful = np.zeros(window.shape, bool)
+    doubtful[4:7, 4:7] = True
+    expected = expectation(window, doubtful, channel_covariance(window, ~doubtful))
+    rows, columns, _ = expected.doubtful
+    core = (rows == 5) & (columns == 5)
+    zero = np.zeros(len(core))
+    signal = expected.signal(zero, np.where(core, 1000.0, 0.0))
+    assert np.allclose(signal[core], 80, atol=2)
+    assert not signal[~core].any()
+
+
+def test_a_channel_that_is_good_tells_of_the_others() -> None:
+    rng = np.random.default_rng(2)
+    luminance = rng.normal(120, 25, (11, 11))
+    window = np.stack([luminance, luminance + 9, luminance - 7], axis=2)
+    doubtful = np.zeros(window.shape, bool)
+    doubtful[5, 5, 0] = True
+    expected = expectation(window, doubtful, channel_covariance(window, ~doubtful))
+    assert abs(expected.residuals_dn[0]) < 3
+
+
+def test_without_any_good_sample_there_is_still_an_answer() -> None:
+    window = ramp(1)
+    doubtful = np.ones(window.shape, bool)
+    expected = expectation(window, doubtful, channel_covariance(window, ~doubtful))
+    assert np.isfinite(expected.residuals_dn).all()
+    assert np.isfinite(expected.covariance_dn2).all()
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_windows_of_a_pixel_or_two_have_a_covariance(size: int) -> None:
+    window = np.full((size, size, 3), 7.0)
+    covariance = channel_covariance(window, np.ones(window.shape, bool))
+    assert covariance.shape == (3, 3)
+    assert (np.diag(covariance) > 0).all()
+
+
+def test_the_usual_reach_falls_off() -> None:
+    reach = falloff(np.array([0.0, 1.0, 1.5, 2.0, 3.0, 9.0]))
+    assert reach[0] == 1
+    assert (np.diff(reach) < 0).all()
+    assert reach[-1] < 0.02

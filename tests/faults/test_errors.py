@@ -1,0 +1,102 @@
+"""ENOSPC, EDQUOT, EIO and EMFILE at every call: no torn state, and it goes on by itself."""
+
+import contextlib
+import itertools
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from rig import FAILED, Rig, needs, sweep
+
+from hotpixeld.edge.found import identity_at
+from hotpixeld.service.daemon import stored
+from hotpixeld.service.quiet import QuietWork
+from hotpixeld.service.state import State
+
+FAULTS = {
+    "ENOSPC": ("write", "pwrite64", "renameat", "ftruncate", "openat"),
+    "EDQUOT": ("write", "pwrite64"),
+    "EIO": ("write", "pwrite64", "fsync", "fdatasync", "unlink", "pread64"),
+    "EMFILE": ("openat",),
+}
+
+
+class Patient(Rig):
+    """Takes each photo until it is taken, as the daemon does when the state's disk fails."""
+
+    def serve(self, state: State) -> None:
+        work = QuietWork(state, itertools.count(0.0, 60.0).__next__)
+        for path in sorted(self.imports.rglob("*.png")):
+            identity = stored(identity_at(path))  # type: ignore[arg-type]
+            while not state.ledger.is_known(path, identity):
+                with contextlib.suppress(OSError, sqlite3.OperationalError):
+                    state.handling.handle(path, path.read_bytes(), identity)
+            with contextlib.suppress(OSError, sqlite3.OperationalError):
+                work.after_photo()
+        for _ in range(20):
+            with contextlib.suppress(OSError, sqlite3.OperationalError):
+                while work.step():
+                    pass
+
+
+def fail_at_each(folder: Path, error: str, *, every: int, lasting: bool) -> int:
+    """Inject an error at one call, or from one call on for so long that retries fail as well."""
+    rig = Patient(folder)
+
+    def after(code: int, fault: str) -> None:
+        assert code in (0, FAILED), fault
+        rig.check()
+        if code == 0 and not lasting:
+            assert set(rig.statistics()) == {"folded"}, fault
+        rig.restarted()
+
+    when = f"error={error}"
+    return sweep(rig, FAULTS[error], when, every=every, after=after, lasting=7 if lasting else 1)
+
+
+@needs("strace")
+@pytest.mark.parametrize("error", FAULTS)
+def test_an_error_of_the_disk_tears_nothing_and_passes(memory_folder: Path, error: str) -> None:
+    every = 19 if error == "EMFILE" else 61
+    assert fail_at_each(memory_folder, error, every=every, lasting=False) > 3
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@needs("strace")
+@pytest.mark.parametrize("lasting", [False, True])
+@pytest.mark.parametrize("error", FAULTS)
+def test_every_error_of_the_disk_tears_nothing_and_passes(
+    memory_folder: Path, error: str, *, lasting: bool
+) -> None:
+    assert fail_at_each(memory_folder, error, every=1, lasting=lasting) > 10
+
+
+def test_after_a_failed_sync_the_old_generation_stays_the_good_one(
+    memory_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(memory_folder, count=4, commit_photos=4)
+    held_back = sorted(rig.photos)[3]
+    (rig.imports / held_back).unlink()
+    rig.run()
+    before = {f: f.read_bytes() for f in (rig.state / "moments").iterdir()}
+    (rig.imports / held_back).write_bytes(rig.photos[held_back])
+    real, synced = os.fsync, []
+
+    def failing(descriptor: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if name.parent.name == "moments" and name.suffix == ".tmp":
+            synced.append(name)
+            raise OSError(5, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        rig.run()
+    assert len(synced) == len(set(synced)) == 1  # another try is another file
+    assert {f: f.read_bytes() for f in (rig.state / "moments").iterdir()} == before
+    rig.check()
+    assert sorted(rig.statistics()) == ["folded", "folded", "folded", "pending"]
+    monkeypatch.undo()
+    rig.restarted()
