@@ -1,7 +1,7 @@
 """`make bench`: every module's tables on stdout, and one line a figure in the history file.
 
 ``python -m benchmarks [MODULE…]`` with ``PYTHONPATH=daemon:tests``. The history (``history.txt``
-beside this file) grows at its end: date, commit, kernel, figure, so that a slowdown shows in a diff.
+beside this file) grows at its end: date, commit, kernel, figure, so that a slowdown shows.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Camera-like JPEGs of any size from the photos that scikit-image brings, with noise of their own."""
+"""Camera-like JPEGs of any size from the photos that scikit-image brings, with fresh noise."""
 
 import io
 from pathlib import Path

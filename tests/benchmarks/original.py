@@ -6,8 +6,8 @@
    whole arrays; the least, greatest and mean variance, and the ten least.
 3. Find in parallel: the photos dealt over processes, whose parts are just added.
 
-``python -m benchmarks.original correct PHOTO X Y | find PHOTO… | parallel N PHOTO… | decode PHOTO…``;
-``decode`` is the limit: Pillow's fast path, and nothing done with the pixels.
+``python -m benchmarks.original`` with ``correct PHOTO X Y``, ``find PHOTO…``, ``parallel N PHOTO…``
+or ``decode PHOTO…``; ``decode`` is the limit: Pillow's fast path, and nothing done with the pixels.
 """
 
 import math

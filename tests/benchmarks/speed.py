@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -58,7 +59,7 @@ def _fold_rows(megapixels: int, runs: int) -> Iterator[Row]:
     frames = [frame_of(load(open_image(data, _MOST_PIXELS))) for data in files]
     height, width, channels = frames[0].shape
     moments = Moments.empty((height, width, channels), 8)
-    plain = [np.ascontiguousarray(frame) for frame in frames]
+    plain: list[Any] = [np.ascontiguousarray(frame) for frame in frames]
     sums, other = np.zeros((height, width, channels)), np.zeros((height, width, channels))
     narrow, narrow_too = moments.sum_dn, np.ones_like(moments.sum_dn)
 

@@ -76,7 +76,7 @@ def _drop(runs: int) -> Row:
     taken_s = []
     with tempfile.TemporaryDirectory() as folder:
         more = f"sensors: [{{width: 6000, height: 4000, pixels: [[{STUCK[1]}, {STUCK[0]}]]}}]"
-        with RunningDaemon(Path(folder), more=more) as daemon:
+        with RunningDaemon(Path(folder), more=more):
             for number in range(runs + 1):
                 beside = Path(folder) / "beside.tmp"
                 beside.write_bytes(jpeg(24, 50 + number))

@@ -192,7 +192,11 @@ class Moments:
             np.empty(shape, wide),
         )
         for frame in frames:
-            np.copyto(values, frame[rows])
+            if frame.flags.c_contiguous:
+                np.copyto(values, frame[rows])
+            else:  # numpy would go through it three values at a time
+                for channel in range(shape[2]):
+                    np.copyto(values[..., channel], frame[rows, :, channel])
             sums += values
             np.multiply(values, values, out=square)
             np.copyto(widened, square)
