@@ -8,8 +8,6 @@ import pytest
 from hypothesis import settings
 from rig import memory
 
-import hotpixeld  # noqa: F401 (before numpy, whose threads it bounds)
-
 # A busy machine is slow, not wrong: how long an example takes is no finding.
 settings.register_profile("hotpixeld", deadline=None)
 settings.load_profile("hotpixeld")

@@ -1,4 +1,4 @@
-"""One body at several geometries: its maps inform each other. One sensor that is two: it is told."""
+"""One body at several geometries: its maps inform each other. Two that claim to be one: told."""
 
 import json
 import logging
