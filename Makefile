@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check format lint types layers bench soak demo clean install uninstall
+.PHONY: help run test check format lint types layers bench soak docs demo clean install uninstall
 
 help: ## what one can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,9 @@ bench: $(VENV)/developed ## the figures of the README, each beside its rival
 
 soak: $(VENV)/developed ## the long sweeps
 	$(BIN)/python -m pytest -m soak --timeout 7200
+
+docs: $(VENV)/installed ## make the man pages and completions from the commands and the schema
+	$(BIN)/python -m hotpixeld.cli.manual .
 
 demo: $(VENV)/developed ## a fake camera with a stuck pixel, before and after
 	PYTHONPATH=tests $(BIN)/python tests/demo.py

@@ -94,6 +94,16 @@ def test_a_reencoded_copy_keeps_tables_subsampling_and_colours(data: bytes) -> N
     assert photo.frame[9, 20].max() > again.frame[9, 20].max()
 
 
+def test_a_copy_can_be_encoded_at_a_quality_of_its_own() -> None:
+    photo = read(pictures.encoded(pictures.image("RGB"), "JPEG", quality=60, subsampling=1))
+    copy = encode_copy(photo, patch_of(photo), jpeg="quality", quality=97)
+    expected = Image.open(io.BytesIO(pictures.encoded(pictures.image("RGB"), "JPEG", quality=97)))
+    after = Image.open(io.BytesIO(copy.data))
+    assert after.quantization == expected.quantization  # type: ignore[attr-defined]
+    assert JpegImagePlugin.get_sampling(after) == 1
+    assert copy.note == "as configured; quality 97"
+
+
 def test_a_reencoded_copy_carries_every_metadata_segment_and_the_tail() -> None:
     data = pictures.encoded(
         pictures.image("RGB"),

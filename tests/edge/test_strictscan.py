@@ -53,6 +53,15 @@ def test_padding_before_the_end_is_no_damage(padding: bytes) -> None:
     read(data[:end] + padding + data[end:])
 
 
+def test_zeros_anywhere_in_a_scan_are_damage_where_no_encoder_writes_them() -> None:
+    data = pictures.encoded(pictures.image("RGB", (600, 400)), "JPEG", quality=95)
+    start, end = scan_of(data)
+    for place in range(start + 10, end - 1200, (end - start) // 20):
+        with pytest.raises(PhotoError) as caught:
+            read(data[:place] + bytes(1100) + data[place + 1100 :])
+        assert caught.value.reason == reasons.DAMAGED
+
+
 def test_a_missing_restart_marker_is_damage() -> None:
     data = pictures.encoded(pictures.image("RGB", (300, 200)), "JPEG", restart_marker_rows=1)
     read(data)

@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hotpixeld.cli.terminal import print_json, print_table, say
+from hotpixeld.cli.terminal import heading, print_json, print_table, say
 from hotpixeld.config import find_config, state_folder
+from hotpixeld.core.reasons import FOR_PEOPLE
 from hotpixeld.service.health import gather
 
 NOT_RUNNING = 3
@@ -25,31 +26,48 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _print(document: dict[str, Any], config_path: Path) -> None:
+    """Print what needs a person first, then what is, each with its next step."""
     for problem in document["problems"]:
-        say(f"PROBLEM ({problem['code']}) {problem['what']}")
+        since = f", since {_shown(problem['since'])}" if problem["since"] else ""
+        heading(f"PROBLEM {problem['what']} ({problem['code']}{since})", "bold red")
         say(f"  what to do: {problem['advice']}")
-    if document["running"]:
-        say(f"running since {document['since']}, pid {document['pid']} ({config_path})")
+    for camera in document["sensors"]:
+        if camera["held_reason"]:
+            why = FOR_PEOPLE.get(camera["held_reason"], camera["held_reason"])
+            heading(f"HELD BACK {camera['sensor']['key']}: {why}", "bold yellow")
+    if not document["running"]:
+        heading(f"not running ({config_path})", "bold yellow")
+        say("  to start it: hotpixeld run, or sudo systemctl start hotpixeld")
     else:
-        say(f"not running ({config_path})")
-    for folder in document["folders"]:
-        say(f"{folder['state']}: {folder['path']} ({folder['mode']})")
-    photos = document["photos"]
-    counted = ", ".join(f"{count} {name}" for name, count in photos.items() if count)
-    say(f"photos: {counted or 'none yet'}; {document['queue']} in the queue")
-    copies = ", ".join(f"{count} {name}" for name, count in document["copies"].items() if count)
-    say(f"copies: {copies or 'none yet'}")
+        since = _shown(document["since"] or "just now")
+        heading(f"running since {since}, process {document['pid']} ({config_path})", "bold green")
+    for folder in document["folders"] if document["running"] else ():
+        say(f"  {folder['state']}: {folder['path']} ({folder['mode']})")
+    photos, queue = _counted(document["photos"]), document["queue"]
+    say(f"photos: {photos or 'none yet'}" + (f"; {queue} wait to be taken" if queue else ""))
+    say(f"copies: {_counted(document['copies']) or 'none yet'}")
+    if document["last_photo_at"]:
+        say(f"last photo: {_shown(document['last_photo_at'])}")
     if document["sensors"]:
         print_table(
-            ("camera", "photos", "confirmed", "candidates", "held back"),
+            ("camera", "photos", "confirmed", "candidates", "last judged"),
             [
                 (
-                    s["sensor"]["key"],
-                    s["photos"],
-                    s["confirmed"],
-                    s["candidates"],
-                    s["held_reason"] or "",
+                    camera["sensor"]["key"],
+                    camera["photos"],
+                    camera["confirmed"],
+                    camera["candidates"],
+                    _shown(camera["ranked_at"]) if camera["ranked_at"] else "too few photos yet",
                 )
-                for s in document["sensors"]
+                for camera in document["sensors"]
             ],
         )
+
+
+def _counted(tally: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', '-')}" for name, count in tally.items() if count)
+
+
+def _shown(time: str) -> str:
+    """Return an RFC 3339 time as a person reads it, to the minute."""
+    return f"{time[:16].replace('T', ' ')} UTC" if time.endswith("Z") else time

@@ -14,9 +14,9 @@ from PIL import Image, _imaging
 
 _BYTES_A_PIXEL = 4
 
-# One block for images up to 256 megapixels; two freed blocks are kept for the next photos, because
-# fresh memory costs a fifth of a decode.
-_imaging.set_block_size(1 << 30)
+# One block for images up to 64 megapixels; two freed blocks (512 MiB at most) are kept for the next
+# photos, because fresh memory costs a fifth of a decode.
+_imaging.set_block_size(1 << 28)
 _imaging.set_blocks_max(2)
 
 

@@ -1,7 +1,6 @@
 """Repaired copies: a photo and a patch in, the bytes of the copy out."""
 
 from collections.abc import Callable
-from typing import Literal
 
 from hotpixeld.core.patch import Patch
 from hotpixeld.core.sensor import Kind
@@ -15,6 +14,7 @@ from hotpixeld.edge import (
     encode_webp,
 )
 from hotpixeld.edge.copies import EncodedCopy
+from hotpixeld.edge.encode_jpeg import JpegMethod
 from hotpixeld.edge.photo import Photo
 
 _REPAIRS: dict[Kind, Callable[[Photo, Patch], EncodedCopy]] = {
@@ -27,9 +27,7 @@ _REPAIRS: dict[Kind, Callable[[Photo, Patch], EncodedCopy]] = {
 }
 
 
-def encode_copy(
-    photo: Photo, patch: Patch, *, jpeg: Literal["blocks", "reencode"], quality: int
-) -> EncodedCopy:
+def encode_copy(photo: Photo, patch: Patch, *, jpeg: JpegMethod, quality: int) -> EncodedCopy:
     """Return the repaired copy of a photo, with all that need not change as it was.
 
     Parameters
@@ -40,9 +38,9 @@ def encode_copy(
         New pixel values of ``photo.frame``.
     jpeg : str
         ``blocks``: only the touched blocks of a JPEG are coded again where that can be done,
-        ``reencode``: all are.
+        ``reencode``: all are, with the photo's own tables; ``quality``: all are, at ``quality``.
     quality : int
-        1 to 100, for a JPEG that is re-encoded and whose own tables cannot be used.
+        1 to 100, for a JPEG that is re-encoded and whose own tables are not or cannot be used.
 
     Raises
     ------

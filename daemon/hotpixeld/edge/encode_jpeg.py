@@ -19,15 +19,15 @@ from hotpixeld.edge.jpegfile import APP0, APP14, COM, SOI, JpegLayout, Segment, 
 from hotpixeld.edge.photo import Photo
 from hotpixeld.errors import PhotoError
 
+JpegMethod = Literal["blocks", "reencode", "quality"]
+
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 _GREATEST_MEAN_ERROR_DN = 8.0
 _ADOBE = b"Adobe"
 _RGB_IDS = b"RGB"
 
 
-def repaired(
-    photo: Photo, patch: Patch, how: Literal["blocks", "reencode"], quality: int
-) -> EncodedCopy:
+def repaired(photo: Photo, patch: Patch, how: JpegMethod, quality: int) -> EncodedCopy:
     """Return the copy of a JPEG or MPO, block by block where that is wanted and can be done.
 
     Raises
@@ -44,11 +44,13 @@ def repaired(
         else:
             others = "the other images are copied" if photo.pages > 1 else ""
             return EncodedCopy(data, "", "blocks", others)
-    return reencode(photo, patch, quality, why)
+    return reencode(photo, patch, quality, why, own_tables=how != "quality")
 
 
-def reencode(photo: Photo, patch: Patch, quality: int, why: str) -> EncodedCopy:
-    """Encode the whole photo anew with its own quantisation tables and subsampling.
+def reencode(
+    photo: Photo, patch: Patch, quality: int, why: str, *, own_tables: bool = True
+) -> EncodedCopy:
+    """Encode the whole photo anew with its own subsampling and quantisation tables.
 
     Parameters
     ----------
@@ -57,9 +59,11 @@ def reencode(photo: Photo, patch: Patch, quality: int, why: str) -> EncodedCopy:
     patch : Patch
         What to change.
     quality : int
-        For the tables, 1 to 100, where the photo's own cannot be used.
+        For the tables, 1 to 100, where the photo's own are not or cannot be used.
     why : str
         Goes into the copy's note.
+    own_tables : bool
+        False for tables of ``quality``.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def reencode(photo: Photo, patch: Patch, quality: int, why: str) -> EncodedCopy:
     image = Image.fromarray(pixels)
     if image.mode != _MODES[repaired.shape[2]]:
         image = Image.frombytes(_MODES[repaired.shape[2]], opened.size, repaired.tobytes())
-    options, tables_note = _options(opened, photo.data, original, quality)
+    options, tables_note = _options(opened, photo.data, original, quality, own_tables=own_tables)
     stream = io.BytesIO()
     image.save(stream, "JPEG", **options)
     copy = _spliced(photo.data, original, stream.getvalue())
@@ -83,7 +87,7 @@ def reencode(photo: Photo, patch: Patch, quality: int, why: str) -> EncodedCopy:
 
 
 def _options(
-    opened: Image.Image, data: bytes, layout: JpegLayout, quality: int
+    opened: Image.Image, data: bytes, layout: JpegLayout, quality: int, *, own_tables: bool
 ) -> tuple[dict[str, Any], str]:
     options: dict[str, Any] = {
         "progressive": bool(opened.info.get("progressive")),
@@ -97,7 +101,7 @@ def _options(
         if sampling < 0:
             notes.append("its chroma subsampling is not to be had: 4:4:4")
     tables = getattr(opened, "quantization", {})
-    if tables and max(tables) < 4 and sorted(tables) == list(range(len(tables))):
+    if own_tables and tables and max(tables) < 4 and sorted(tables) == list(range(len(tables))):
         options["qtables"] = tables
         notes.append("own quantisation tables")
     else:

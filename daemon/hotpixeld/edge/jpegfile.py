@@ -12,7 +12,6 @@ from hotpixeld.errors import PhotoError
 
 SOI, EOI, SOS, DQT, DHT, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xFE
 APP0, APP2, APP14 = 0xE0, 0xE2, 0xEE
-PROGRESSIVE = 0xC2
 BASELINE_FRAMES = frozenset({0xC0, 0xC1})
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _DECODABLE_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
@@ -114,9 +113,9 @@ def _check_frame(data: bytes, layout: JpegLayout) -> None:
 
 def check_no_hole(data: bytes, layout: JpegLayout) -> None:
     """Raise ``PhotoError("damaged")`` when a scan holds zeros that no encoder would write there."""
-    long_zeros_are_flat_areas = layout.frame.marker == PROGRESSIVE or any(
-        symbol == 0 for symbol in _all_zero_ac_symbols(data, layout)
-    )
+    ends_of_block = [symbol == 0 for symbol in _all_zero_ac_symbols(data, layout)]
+    every = all if len(layout.scans) == 1 else any  # a flat MCU holds a block of every component
+    long_zeros_are_flat_areas = layout.frame.marker not in BASELINE_FRAMES or every(ends_of_block)
     for start, end in layout.scans:
         hole = holes.find_hole(data, start, end)
         if hole is None and not long_zeros_are_flat_areas:

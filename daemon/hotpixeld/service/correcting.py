@@ -60,7 +60,7 @@ def correct(
     copy = encode_copy(
         photo,
         patch,
-        jpeg="reencode" if reencode else "blocks",
+        jpeg="quality" if reencode else "blocks",
         quality=REENCODE_QUALITY,
     )
     if copy.extension and target.suffix.lower() != copy.extension.lower():

@@ -186,8 +186,8 @@ def _state(folder: Path) -> Iterator[Check]:
         yield Check("there is no state yet; the daemon makes it when it first runs")
         return
     try:
+        verify(folder)
         with contextlib.closing(open_database(folder)) as db:
-            verify(db, folder / FILE_NAME)
             newest = db.execute("SELECT max(seen_at) FROM photos").fetchone()[0]
         yield Check("the state's records are whole")
     except (StateError, OSError) as error:

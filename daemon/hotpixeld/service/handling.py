@@ -236,7 +236,7 @@ class Handling:
             statistics="refused",
             reason=str(error),
         )
-        log.warning("refused %s: %s", path, error)
+        log.warning("refused %s: %s", path, error, extra={"cause": error.reason})
         return Outcome("refused", "none", error.reason)
 
     def _known(self, path: Path, photo: Photo, identity: str) -> Outcome | None:
