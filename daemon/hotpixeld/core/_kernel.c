@@ -32,6 +32,11 @@ enum {
 #define FAST
 #endif
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#define HAS_SHUFFLE
+#include <tmmintrin.h>
+#endif
+
 /* ---- what the caller gave */
 
 typedef struct {
@@ -119,20 +124,21 @@ static int take_frames(PyObject *given, Py_buffer *views, Frame *frames, Shape *
 
 /* ---- sums and sums of squares */
 
-/* RGB without the fourth byte of each pixel, two pixels at a time. */
-static void without_fourth(const uint8_t *restrict from, uint8_t *restrict to, Py_ssize_t pixels)
+/* RGB without the fourth byte of each pixel. Returns how many pixels are done; the rest is for the
+ * caller: what is written and read too much must still be within the rooms. */
+#ifdef HAS_SHUFFLE
+__attribute__((target("ssse3"))) static Py_ssize_t
+without_fourth(const uint8_t *restrict from, uint8_t *restrict to, Py_ssize_t pixels)
 {
-    for (Py_ssize_t i = 0; i < pixels; i += 2) { /* what is written too much comes after */
-        uint64_t two;
-        memcpy(&two, from + 4 * i, 8);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        two = (two & 0xffffff) | (two >> 8 & 0xffffff000000);
-#else
-        two = (two & 0xffffff0000000000) | (two << 8 & 0xffffff0000);
-#endif
-        memcpy(to + 3 * i, &two, 8);
+    const __m128i kept = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+    Py_ssize_t i = 0;
+    for (; i + 5 <= pixels; i += 4) {
+        __m128i four = _mm_loadu_si128((const __m128i *)(const void *)(from + 4 * i));
+        _mm_storeu_si128((__m128i *)(void *)(to + 3 * i), _mm_shuffle_epi8(four, kept));
     }
+    return i;
 }
+#endif
 
 /* The values of some pixels without what stands between them: in place, or gathered in `room`. */
 static const void *packed(const Frame *frame, Shape shape, Py_ssize_t y, Py_ssize_t x,
@@ -142,10 +148,14 @@ static const void *packed(const Frame *frame, Shape shape, Py_ssize_t y, Py_ssiz
     Py_ssize_t bytes = shape.channels * shape.value_bytes, i = 0;
     if (frame->pixel_bytes == bytes)
         return from;
-    if (bytes == 3 && frame->pixel_bytes == 4) {
-        i = (pixels - 1) / 2 * 2; /* the last pixel's fourth byte may not be there */
-        without_fourth(from, room, i);
-    }
+#ifdef HAS_SHUFFLE
+    if (bytes == 3 && frame->pixel_bytes == 4 && __builtin_cpu_supports("ssse3"))
+        i = without_fourth(from, room, pixels);
+#endif
+    if (bytes == 3)
+        for (; i < pixels; i++)
+            for (int c = 0; c < 3; c++)
+                room[3 * i + c] = from[i * frame->pixel_bytes + c];
     for (; i < pixels; i++)
         memcpy(room + i * bytes, from + i * frame->pixel_bytes, (size_t)bytes);
     return room;

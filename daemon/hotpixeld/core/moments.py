@@ -169,14 +169,16 @@ class Moments:
             )
 
     def _add_rows(self, frames: Sequence[Frame], rows: slice) -> None:
-        compiled = kernel.chosen()
-        if compiled is None:
-            height, width, channels = self.sum_dn[rows].shape
-            for band in bands((height, width, channels)):
-                self._fold_rows(frames, slice(rows.start + band.start, rows.start + band.stop))
-        else:
-            compiled.fold(frames, self.sum_dn, self.sum_squares_dn2, rows.start, rows.stop)
+        self._add_sums(frames, rows)
         add_residuals(frames, self.residual, rows)
+
+    def _add_sums(self, frames: Sequence[Frame], rows: slice) -> None:
+        if (compiled := kernel.chosen()) is not None:
+            compiled.fold(frames, self.sum_dn, self.sum_squares_dn2, rows.start, rows.stop)
+            return
+        height, width, channels = self.sum_dn[rows].shape
+        for band in bands((height, width, channels)):
+            self._fold_rows(frames, slice(rows.start + band.start, rows.start + band.stop))
 
     def _fold_rows(self, frames: Sequence[Frame], rows: slice) -> None:
         shape = self.sum_dn[rows].shape
@@ -190,7 +192,11 @@ class Moments:
             np.empty(shape, wide),
         )
         for frame in frames:
-            np.copyto(values, frame[rows])
+            if frame.flags.c_contiguous:
+                np.copyto(values, frame[rows])
+            else:  # numpy would go through it three values at a time
+                for channel in range(shape[2]):
+                    np.copyto(values[..., channel], frame[rows, :, channel])
             sums += values
             np.multiply(values, values, out=square)
             np.copyto(widened, square)

@@ -15,6 +15,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -55,14 +56,16 @@ def write_generation(path: Path, moments: Moments, on_progress: Callable[[], Non
     size_bytes = len(start) + 4
     with atomic_file(path) as file:
         file.write(start + struct.pack("<I", zlib.crc32(start)))
-        for array in arrays.values():
-            values = np.ascontiguousarray(array).data.cast("B")
-            for offset in range(0, len(values), _BAND_BYTES):
-                band = values[offset : offset + _BAND_BYTES]
-                file.write(band)
-                file.write(struct.pack("<I", zlib.crc32(band)))
-                size_bytes += len(band) + 4
-                on_progress()
+        with ThreadPoolExecutor(1, "checksum") as beside:
+            for array in arrays.values():
+                values = np.ascontiguousarray(array).data.cast("B")
+                for offset in range(0, len(values), _BAND_BYTES):
+                    band = values[offset : offset + _BAND_BYTES]
+                    checksum = beside.submit(zlib.crc32, band)  # while the band is written
+                    file.write(band)
+                    file.write(struct.pack("<I", checksum.result()))
+                    size_bytes += len(band) + 4
+                    on_progress()
     return size_bytes
 
 

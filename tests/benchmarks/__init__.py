@@ -1,0 +1,1 @@
+"""Figures, each beside its rival in the same run: `make bench`."""

@@ -1,0 +1,194 @@
+"""What a photo costs beyond decoding it: the table of the README, ratios in one run.
+
+Times of one thread are the processor's, so that other programs disturb them little; those of two
+jobs, of files and of the daemon are the clock's.
+``python -m benchmarks.speed [photos] [runs]`` with ``PYTHONPATH=daemon:tests``.
+"""
+
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from benchmarks.madephotos import jpeg
+from benchmarks.timing import Row, cpu_s, wall_s
+from benchmarks.whole import whole_rows
+from hotpixeld.core import kernel
+from hotpixeld.core.moments import Moments
+from hotpixeld.core.rank import rank
+from hotpixeld.core.repair import footprint_at, repair_patch
+from hotpixeld.core.residual import add_residuals
+from hotpixeld.edge.arrow import keep_blocks
+from hotpixeld.edge.decode import frame_of, load, open_image
+from hotpixeld.edge.encode import encode_copy
+from hotpixeld.edge.generations import write_generation
+from hotpixeld.edge.photo import read_photo
+
+BATCH = 4
+_MOST_PIXELS = 10**9
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print the table; ``arguments``: photos of each `find` (24; issue: 100), runs (5)."""
+    photos = int(arguments[0]) if arguments else 24
+    runs = int(arguments[1]) if len(arguments) > 1 else 5
+    keep_blocks(BATCH + 2)
+    print("| what | bar | measured |")
+    print("|---|---|---|")
+    for row in _rows(photos, runs):
+        print(row, flush=True)
+
+
+def _rows(photos: int, runs: int) -> Iterator[Row]:
+    for megapixels in (10, 24):
+        yield from _fold_rows(megapixels, runs)
+    yield from _copy_rows(runs)
+    yield from _state_rows(runs)
+    yield from whole_rows(photos, max(1, runs // 2))
+
+
+def _fold_rows(megapixels: int, runs: int) -> Iterator[Row]:
+    files = [jpeg(megapixels, seed) for seed in range(BATCH)]
+    frames = [frame_of(load(open_image(data, _MOST_PIXELS))) for data in files]
+    height, width, channels = frames[0].shape
+    moments = Moments.empty((height, width, channels), 8)
+    plain: list[Any] = [np.ascontiguousarray(frame) for frame in frames]
+    sums, other = np.zeros((height, width, channels)), np.zeros((height, width, channels))
+    narrow, narrow_too = moments.sum_dn, np.ones_like(moments.sum_dn)
+
+    def decode() -> None:
+        for data in files:
+            Image.open(io.BytesIO(data)).load()
+
+    def fold_sums() -> None:
+        for start in range(0, height, 256):
+            moments._add_sums(frames, slice(start, min(height, start + 256)))
+
+    def residuals() -> None:
+        add_residuals(frames, moments.residual)
+
+    def opencv() -> None:
+        for frame in plain:
+            cv2.accumulate(frame, sums)
+            cv2.accumulateSquare(frame, other)
+
+    def bandwidth() -> None:  # read and write as many bytes as the sums have, once a batch
+        np.add(narrow, narrow_too, out=narrow)
+        np.add(narrow, narrow_too, out=narrow)
+
+    def with_numpy(function: object) -> None:
+        with kernel.using(None):
+            function()  # type: ignore[operator]
+
+    taken = cpu_s(
+        {
+            "decode": decode,
+            "sums": fold_sums,
+            "residuals": residuals,
+            "sums, numpy": lambda: with_numpy(fold_sums),
+            "opencv": opencv,
+            "bandwidth": bandwidth,
+        },
+        runs,
+    ) | cpu_s({"residuals, numpy": lambda: with_numpy(residuals)}, 1)
+    one = taken["decode"]
+    compiled = "compiled" if kernel.COMPILED is not None else "NOT BUILT"
+    yield Row(
+        f"{megapixels} MP: sum and sum of squares over decoding alone, {compiled} / numpy",
+        "<= 15 % / <= 45 %",
+        f"{taken['sums'] / one:.0%} / {taken['sums, numpy'] / one:.0%}",
+    )
+    yield Row(
+        f"{megapixels} MP: the third accumulator besides, {compiled} / numpy",
+        "<= 40 % / as measured",
+        f"{taken['residuals'] / one:.0%} / {taken['residuals, numpy'] / one:.1f} decodes",
+    )
+    yield Row(
+        f"{megapixels} MP: rivals of the sums: OpenCV accumulate + accumulateSquare; "
+        "the memory's own speed, a batch's share",
+        "",
+        f"{taken['opencv'] / one:.0%}; {taken['bandwidth'] / one:.0%}",
+    )
+
+
+def _copy_rows(runs: int) -> Iterator[Row]:
+    data = jpeg(24, 1)
+    generator = np.random.default_rng(5)
+    spots = generator.integers(20, 3980, (50, 2)).tolist()
+    photo = read_photo(data, "a.jpg", max_pixels=_MOST_PIXELS)
+    footprints = [footprint_at(photo.frame, row, column) for row, column in spots]
+
+    def ours() -> None:
+        read = read_photo(data, "a.jpg", max_pixels=_MOST_PIXELS)
+        patch = repair_patch(read.frame, footprints, when="always")
+        encode_copy(read, patch, jpeg="blocks", quality=97)
+
+    def encode_only() -> None:
+        patch = repair_patch(photo.frame, footprints, when="always")
+        encode_copy(photo, patch, jpeg="blocks", quality=97)
+
+    def pillow() -> None:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+        image.save(io.BytesIO(), "JPEG", quality=97)
+
+    def pillow_same() -> None:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+        image.save(io.BytesIO(), "JPEG", quality=94, subsampling=1)
+
+    taken = cpu_s(
+        {"ours": ours, "encode": encode_only, "pillow": pillow, "same": pillow_same}, runs
+    )
+    yield Row(
+        "repaired copy, 24 MP, 50 defects, against Pillow decode + save: the repair alone; "
+        "with reading and decoding",
+        "<= 0.8",
+        f"{taken['encode'] / taken['same']:.2f}; {taken['ours'] / taken['same']:.2f} "
+        f"(against quality 97: {taken['ours'] / taken['pillow']:.2f})",
+    )
+
+
+def _state_rows(runs: int) -> Iterator[Row]:
+    data = jpeg(24, 2)
+    frames = [frame_of(load(open_image(jpeg(24, seed), _MOST_PIXELS))) for seed in range(6)]
+    height, width, channels = frames[0].shape
+    moments = Moments.empty((height, width, channels), 8)
+    moments.fold(frames)
+    del frames
+
+    def decode() -> None:
+        Image.open(io.BytesIO(data)).load()
+
+    taken = cpu_s({"decode": decode, "rank": lambda: rank([moments])}, max(1, runs // 2))
+    yield Row("ranking, 24 MP", "<= 15 decodes", f"{taken['rank'] / taken['decode']:.1f} decodes")
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+
+        def checkpoint() -> None:
+            write_generation(Path(folder) / "a.moments", moments, lambda: None)
+
+        def plain() -> None:
+            with (Path(folder) / "plain").open("wb", buffering=0) as file:
+                for array in moments.arrays().values():
+                    file.write(array.data)
+                os.fsync(file.fileno())
+
+        for run in (plain, checkpoint):  # the disk's caches are the same for both
+            run()
+        wall = wall_s({"plain": plain, "checkpoint": checkpoint}, max(1, runs // 2))
+    yield Row(
+        "checkpoint of a 24 MP sensor against writing and syncing the same bytes",
+        "<= 1.5",
+        f"{wall['checkpoint'] / wall['plain']:.2f}",
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
