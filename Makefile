@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# as the program sets it for itself, before numpy is imported
+export OPENBLAS_NUM_THREADS := 1
 
 .PHONY: help run test check format lint types layers bench soak docs demo clean install uninstall
 

@@ -84,3 +84,28 @@ def test_least_variance_is_what_numpy_says(moments: Moments) -> None:
 def test_parts_of_different_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="shape"):
         rank([Moments.empty((8, 8, 3), 8), Moments.empty((8, 9, 3), 8)])
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (1, 7, 3), (3, 3, 4), (5, 40, 1), (16, 16, 3), (130, 50, 3)]
+)
+def test_frames_of_any_size_and_content_rank_without_a_false_alarm(
+    shape: tuple[int, int, int], bits: int
+) -> None:
+    rng = np.random.default_rng(0)
+    top = 2**bits
+    for made in (rng.integers(0, top, (8, *shape)), np.full((8, *shape), top - 1)):
+        frames = made.astype(np.uint8) if bits == 8 else made.astype(np.uint16)
+        moments = Moments.empty(shape, bits)
+        moments.fold(list(frames))
+        assert not confirmed(rank([moments]))
+
+
+def test_raw_data_of_sixteen_bits_is_ranked_too() -> None:
+    camera = FakeCamera(seed=3, grey16=True, defects=STRONG)
+    moments = Moments.empty((240, 320, 1), 16)
+    moments.fold([shot.frame.astype(np.uint16) for shot in camera.shoot(25)])
+    found = confirmed(rank([moments]))
+    assert {(60, 80), (131, 200), (239, 319)} <= found
+    assert found <= {(defect.row, defect.column) for defect in STRONG}

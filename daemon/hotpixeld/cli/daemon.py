@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import signal
+import sys
 from pathlib import Path
 
 from hotpixeld.cli.terminal import say
@@ -12,6 +14,8 @@ from hotpixeld.errors import HotpixeldError
 
 def execute(options: argparse.Namespace) -> int:
     """Run the chosen command."""
+    if options.command == "run":
+        signal.signal(signal.SIGTERM, _end)  # nothing is begun yet; the daemon then sets its own
     path = find_config(options.config, os.environ)
     config = load_config(path)
     set_up_logging(config.log.level, config.log.format)
@@ -22,6 +26,10 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     _scan(config, path, dry_run=options.dry_run)
     return 0
+
+
+def _end(_number: int, _frame: object) -> None:
+    sys.exit(0)
 
 
 def _scan(config: Config, path: Path, *, dry_run: bool) -> None:

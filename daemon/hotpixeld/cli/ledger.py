@@ -43,6 +43,8 @@ def _list_sensors(ledger: Ledger, *, as_json: bool) -> None:
                 "confirmed": confirmed,
                 "ranked_at": row.ranked_at,
                 "held_reason": row.held_reason or None,
+                "remark": row.remark or None,
+                "linked": ledger.linked_keys(row.id),
                 "bytes": size,
             }
         )

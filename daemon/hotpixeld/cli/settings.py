@@ -32,6 +32,7 @@ def _print_drop_in(path: Path) -> int:
             output=config.output,
             state=config.state,
             report=config.report_path,
+            metrics=config.metrics or None,
             config=path.absolute(),
         )
     except ValueError as error:

@@ -25,7 +25,9 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(*headings, box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for title in headings:
+        table.add_column(title, overflow="fold")  # a key or path that is cut short is no use
     for line in texts:
         table.add_row(*(Text(cell) for cell in line))
     Console(soft_wrap=False).print(table)

@@ -44,12 +44,19 @@ def folder_problems(value: object, base: Path) -> Iterator[tuple[KeyPath, str]]:
     for first, second in combinations(folders, 2):
         if relation := _relation(second.path, first.path, mounts):
             yield second.key, f"{relation} {first.what} {first.path}"
-    for report in _named(value, ("report",), "the report", base):
-        for folder in folders:
-            if folder.key[0] == "import" and _is_within(report.path, folder.path, mounts):
-                yield report.key, f"is inside {folder.what} {folder.path}, which is never written"
-        if os.path.isdir(report.path):  # noqa: PTH112  # as above
-            yield report.key, f"{report.path} is a folder: name a file"
+    for key in ("report", "metrics"):
+        for file in _named(value, (key,), f"the {key}", base):
+            yield from _file_problems(file, folders, mounts)
+
+
+def _file_problems(
+    file: _Folder, folders: list[_Folder], mounts: str
+) -> Iterator[tuple[KeyPath, str]]:
+    for folder in folders:
+        if folder.key[0] == "import" and _is_within(file.path, folder.path, mounts):
+            yield file.key, f"is inside {folder.what} {folder.path}, which is never written"
+    if os.path.isdir(file.path):  # noqa: PTH112  # as above
+        yield file.key, f"{file.path} is a folder: name a file"
 
 
 def _folders(value: object, base: Path) -> Iterator[_Folder]:

@@ -24,6 +24,7 @@ from hotpixeld.config.values import (
     Folders,
     Globs,
     Memory,
+    MetricsPath,
     Pixel,
     PixelCount,
     ReportPath,
@@ -254,6 +255,9 @@ class Config(_Section):
     copies: Annotated[Copies, BeforeValidator(empty_if_none)] = Field(default_factory=Copies)
     report: ReportPath = Field(
         default="auto", description="auto: report.html in the state folder | a path | false"
+    )
+    metrics: MetricsPath = Field(
+        default=False, description="a path for Prometheus' textfile collector | false"
     )
     limits: Annotated[Limits, BeforeValidator(empty_if_none)] = Field(default_factory=Limits)
     sensors: Annotated[

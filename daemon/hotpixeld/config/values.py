@@ -71,6 +71,10 @@ def _report(value: object, info: ValidationInfo) -> Path | Literal["auto", False
     return _path(value, info)
 
 
+def _path_or_false(value: object, info: ValidationInfo) -> Path | Literal[False]:
+    return False if value is False else _path(value, info)
+
+
 def empty_if_none(value: object) -> object:
     """Take a section whose lines are all commented out as one with its defaults."""
     return {} if value is None else value
@@ -121,6 +125,11 @@ ReportPath = Annotated[
     Path | Literal["auto", False],
     BeforeValidator(_report),
     WithJsonSchema({"anyOf": [{"const": "auto"}, {"const": False}, _TEXT]}),
+]
+MetricsPath = Annotated[
+    Path | Literal[False],
+    BeforeValidator(_path_or_false),
+    WithJsonSchema({"anyOf": [{"const": False}, _TEXT]}),
 ]
 Pixel = Annotated[
     tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]], Field(strict=False)

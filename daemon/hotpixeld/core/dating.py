@@ -1,9 +1,11 @@
 """When a defect set in, when it was last seen, and whether it has healed.
 
-The per-photo residuals of a site, in order of capture, are modelled as zero before the onset, a
-constant level while it is there, and zero after it has healed: the two change points of greatest
-likelihood (Page 1954, "Continuous inspection schemes"; for hot pixels Leung, Chapman et al. date by
-such a sequence of photos). A change point counts only where it gains enough over none.
+The per-photo residuals of a site, in order of capture, come from one of two states: without the
+defect they scatter about zero as a good pixel's do; with it they stand off by a level that varies
+with light and surroundings. Each photo so speaks for the one or the other by a log likelihood
+ratio, and the stretch of photos of greatest sum is when the defect was there (Page 1954,
+"Continuous inspection schemes"; that hot pixels are dated from a sequence of ordinary photos is due
+to Leung, Chapman et al.). A change counts only where it is well supported.
 """
 
 from dataclasses import dataclass
@@ -12,11 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.observe import SHOWN
+from hotpixeld.core.residual import RESIDUAL_LIMIT
 
-_GAIN = 6.0  # log likelihood that a change point must gain: 1 in 400 by chance
-_GONE_PHOTOS = 10  # fewer photos without it do not show that it has healed
+_GAIN = 3.0  # log likelihood against earlier photos having it: 1 in 20 by chance
+_GONE_GAIN = 10.0  # and against later ones: to let a defect go is the graver mistake
+_GONE_PHOTOS = 15  # fewer photos without it do not show that it has healed
 _UNSURE = 1.0  # onsets within this log likelihood of the best are possible too
 _MOST_PHOTOS = 2000  # older observations say no more
+_GOOD_SIGMA = 20.0  # a good pixel's residuals: 1.25 local spreads, in 1/16
+_STRAY = 0.03  # of all photos, something of the scene stands off at the site
+_GAINS = np.array([0.1, 0.3, 0.6, 1.0, 1.6, 2.4])  # a photo's level, of the mean level
 
 
 @dataclass(frozen=True)
@@ -53,18 +60,19 @@ def date(series: npt.NDArray[np.int64]) -> Dating:
     if not len(recent) or not (recent >= SHOWN).any():
         return Dating(None, None, None, gone=False)
     start, stop = _segment(recent)
-    noise = _noise(recent, start, stop)
-    if start and _gain(recent, start, stop, noise) - _gain(recent, 0, stop, noise) < _GAIN:
+    for _ in range(3):
+        speaks = _log_likelihood_ratio(recent, float(recent[start:stop].mean()))
+        start, stop = _greatest_stretch(speaks)
+    sums = np.concatenate([[0.0], np.cumsum(speaks)])
+    absent_since = float(sums[stop] - sums[-1])
+    gone = len(recent) - stop >= _GONE_PHOTOS and absent_since >= _GONE_GAIN
+    if sums[start] > -_GAIN:
         start = 0
-    gone = len(recent) - stop >= _GONE_PHOTOS and (
-        _gain(recent, start, stop, noise) - _gain(recent, start, len(recent), noise) >= _GAIN
-    )
-    stop = stop if gone else len(recent)
-    earliest, latest = _possible_onsets(recent, start, stop, noise)
-    seen = np.flatnonzero(recent[:stop] >= SHOWN)
+    possible = np.flatnonzero(sums[: start + 1] <= sums[start] + _UNSURE)
+    seen = np.flatnonzero(recent[: stop if gone else len(recent)] >= SHOWN)
     return Dating(
-        after=earliest - 1 + skipped if earliest else None,
-        by=latest + skipped,
+        after=int(_last_stretch(possible)) - 1 + skipped if start else None,
+        by=start + skipped,
         last_seen=int(seen[-1]) + skipped if len(seen) else None,
         gone=gone,
     )
@@ -81,28 +89,28 @@ def _segment(series: npt.NDArray[np.float64]) -> tuple[int, int]:
     return int(start), int(stop) + 1
 
 
-def _noise(series: npt.NDArray[np.float64], start: int, stop: int) -> float:
-    """Return the variance that the segment leaves unexplained."""
-    level = np.zeros(len(series))
-    level[start:stop] = series[start:stop].mean()
-    return float(max(((series - level) ** 2).mean(), 64.0))  # no less than half a spread
+def _log_likelihood_ratio(series: npt.NDArray[np.float64], level: float) -> npt.NDArray[np.float64]:
+    """Return by how much each photo speaks for the defect rather than against it."""
+
+    def density(centre: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        off = (series[:, None] - np.minimum(centre, RESIDUAL_LIMIT)[None, :]) / _GOOD_SIGMA
+        bell = np.exp(-0.5 * off**2).mean(axis=1) / (_GOOD_SIGMA * np.sqrt(2 * np.pi))
+        mixed: npt.NDArray[np.float64] = (1 - _STRAY) * bell + _STRAY / (2 * RESIDUAL_LIMIT)
+        return mixed
+
+    ratio: npt.NDArray[np.float64] = np.log(density(_GAINS * max(level, 1.0)))
+    return ratio - np.log(density(np.zeros(1)))
 
 
-def _gain(series: npt.NDArray[np.float64], start: int, stop: int, noise: float) -> float:
-    """Return the log likelihood gained over no defect at all."""
-    part = series[start:stop]
-    return float(max(part.sum(), 0) ** 2 / max(len(part), 1) / (2 * noise))
+def _greatest_stretch(speaks: npt.NDArray[np.float64]) -> tuple[int, int]:
+    """Return start and stop of the stretch of greatest sum, at least one photo (Kadane)."""
+    sums = np.concatenate([[0.0], np.cumsum(speaks)])
+    lowest = np.minimum.accumulate(sums[:-1])
+    stop = int(np.argmax(sums[1:] - lowest)) + 1
+    return int(np.argmin(sums[:stop])), stop
 
 
-def _possible_onsets(
-    series: npt.NDArray[np.float64], start: int, stop: int, noise: float
-) -> tuple[int, int]:
-    if not start:
-        return 0, 0
-    best = _gain(series, start, stop, noise)
-    possible = [
-        onset
-        for onset in range(max(0, start - 20), min(stop, start + 20))
-        if _gain(series, onset, stop, noise) >= best - _UNSURE
-    ]
-    return min(possible), max(possible)
+def _last_stretch(positions: npt.NDArray[np.intp]) -> int:
+    """Return the first of the positions that run on without a gap to the last."""
+    breaks = np.flatnonzero(np.diff(positions) > 1)
+    return int(positions[breaks[-1] + 1 if len(breaks) else 0])

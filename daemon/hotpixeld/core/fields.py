@@ -112,7 +112,8 @@ class Steadiness:
         own = slice(rows.start - top, rows.stop - top)
         relative = variance.astype(np.float32)
         relative *= np.float32(1 / self._quiet_dn2)
-        np.log1p(relative, out=relative)
+        relative += 1
+        np.log(relative, out=relative)
         relative *= _STEADINESS_UNIT
         logarithm = relative.astype(np.int16)
         missing = (_BESIDE_PX - own.start, _BESIDE_PX - (bottom - rows.stop))

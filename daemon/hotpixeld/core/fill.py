@@ -10,6 +10,7 @@ its grain, and a channel that is less spoiled tells of the others.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -79,13 +80,15 @@ def expectation(
         As `channel_covariance` returns it.
     """
     unknown, known = np.nonzero(doubtful), np.nonzero(~doubtful)
+    alike = _alike(*window.shape[:2])
 
     def covariance(
         one: tuple[npt.NDArray[np.intp], ...], other: tuple[npt.NDArray[np.intp], ...]
     ) -> npt.NDArray[np.float64]:
-        apart = np.hypot(one[0][:, None] - other[0], one[1][:, None] - other[1])
-        alike: npt.NDArray[np.float64] = np.exp(-apart / _REACH_PX) + _LEVEL
-        return alike * channels_dn2[one[2][:, None], other[2]]
+        pixels = [place[0] * window.shape[1] + place[1] for place in (one, other)]
+        product: npt.NDArray[np.float64] = alike[pixels[0][:, None], pixels[1]]
+        product *= channels_dn2[one[2][:, None], other[2]]
+        return product
 
     among_known = covariance(known, known)
     among_known[np.diag_indices_from(among_known)] += _GRAIN_DN2
@@ -98,6 +101,15 @@ def expectation(
     left = (left + left.T) / 2
     left[np.diag_indices_from(left)] += _GRAIN_DN2
     return Expectation(unknown, window[unknown] - expected, left)
+
+
+@lru_cache(maxsize=4)
+def _alike(height: int, width: int) -> npt.NDArray[np.float64]:
+    """Return how alike each two pixels of a window are, (height * width, height * width)."""
+    rows, columns = (axis.ravel() for axis in np.mgrid[:height, :width])
+    apart = np.hypot(rows[:, None] - rows, columns[:, None] - columns)
+    alike: npt.NDArray[np.float64] = np.exp(-apart / _REACH_PX) + _LEVEL
+    return alike
 
 
 def channel_covariance(surroundings: Window, good: Mask) -> npt.NDArray[np.float64]:

@@ -18,6 +18,7 @@ _SHARES = (8e-3, 4e-3, 2e-3, 1e-3, 5e-4, 2.5e-4, 1e-4)  # of all good subpixels
 _ANCHOR = 1e-3  # the fitted tail holds exactly here
 _LEAST_COUNT = 30  # a quantile with fewer beyond it says little
 _FEW_PHOTOS = 1.5  # measured on made cameras without defects, 15 to 40 photos
+_GAUSSIAN_SHARE = 0.02  # about so many Gaussian ones are beyond the least floor in use
 _STEEPEST, _FLATTEST = 2.0, 0.7
 
 
@@ -108,5 +109,5 @@ def _slope(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
 
 def _cautious(levels: npt.NDArray[np.floating], floor: float, subpixels: int) -> Null:
     """Return the null of a frame too small or dull to have a tail: as if it were exponential."""
-    share = max(1.0, float(len(levels))) / max(1, subpixels)
-    return Null(float(max(subpixels, 2)), floor, min(0.5, share), 1.0)
+    share = float(np.clip(len(levels) / max(1, subpixels), _GAUSSIAN_SHARE, 0.5))
+    return Null(float(max(subpixels, 2)), floor, share, 1.0)

@@ -28,6 +28,7 @@ BRIGHT_FLOOR = 4.0 / 255  # of full scale: less is block corners and fixed patte
 DARK_FLOOR = 8.0 / 255  # small faint dark spots are specks of dust, and less seen than bright ones
 LEAST_SHARE = 0.1  # of the photos
 RANKINGS_MARGIN = 1.0  # a sensor is ranked again and again, with mostly the same photos
+CALM_MARGIN = 2.0  # a texture that keeps its brightness varies little too, of a few photos
 ONE_SIDED_PER_PHOTO = 2.0  # local spreads: what shows in most photos is no coincidence of lights
 _MOST_SUSPECTS = 30_000
 _MOST_SPOTS = 1_500
@@ -203,7 +204,7 @@ def _judge(
     spot: Spot, share: float, region: str | None, asked: float, full_scale: float
 ) -> tuple[PixelState, str]:
     floor_dn = (DARK_FLOOR if spot.kind == "dead" else BRIGHT_FLOOR) * full_scale
-    if spot.score < asked:
+    if spot.score < asked + (CALM_MARGIN if spot.by_calm else 0):
         return "candidate", reasons.NOT_SURE
     if region is not None:
         return "held", region

@@ -6,6 +6,7 @@ NOT_SURE = "not-sure"  # good pixels could look like this
 TOO_FAINT = "too-faint"  # sure, but less than the eye would see
 RARELY_SHOWS = "rarely-shows"  # sure in the sum, but few photos carry it
 REGION = "region"  # many at once side by side: a date stamp, a logo
+LINKED = "seen-in-other-size"  # the same body has a defect there at another geometry
 BORDER = "border"  # a frame or bar along the edge of the picture
 SMEARED = "smeared"  # wide and soft: dust, or pixels that move (lens correction, zoom)
 
@@ -13,6 +14,7 @@ SMEARED = "smeared"  # wide and soft: dust, or pixels that move (lens correction
 FEW_PHOTOS = "few-photos"
 LITTLE_VARIETY = "too-little-variety"  # the photos show one scene, or nothing
 TOO_MANY = "too-many"  # no sensor has so many defects: something else makes them
+TWO_CAMERAS = "two-cameras"  # photos that claim one body show the defects of two
 
 # of a verdict
 MANUAL = "manual-mode"
@@ -30,11 +32,13 @@ FOR_PEOPLE = {
     TOO_FAINT: "sure, but fainter than the eye sees",
     RARELY_SHOWS: "shows in too few photos",
     REGION: "part of a larger region, such as a date stamp or a logo",
+    LINKED: "the same camera has a defect there in its photos of another size or turn",
     BORDER: "part of a border of the picture",
     SMEARED: "wide and soft, as dust or moved pixels are",
     FEW_PHOTOS: "too few photos yet",
     LITTLE_VARIETY: "the photos vary too little",
     TOO_MANY: "far more than a sensor can have",
+    TWO_CAMERAS: "photos that claim to be of one camera show the defects of two in turns",
     MANUAL: "waits for you: confirmation.mode is manual",
     BRAKE: "more new ones at once than confirmation.max_new; `pixels confirm --held` accepts them",
     CONFIRMED_BY_HAND: "you confirmed it",

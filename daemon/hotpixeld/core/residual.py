@@ -92,23 +92,21 @@ def _planes(frame: Frame, rows: slice, columns: slice) -> list[Plane]:
     cap = 1310 // channels
     residuals, spread = [], np.zeros(1, np.int16)
     for channel in range(channels):
-        residual, silent = _standing_off(padded[..., channel], white)
+        residual, speaks = _standing_off(padded[..., channel], white)
         restless = np.abs(residual)
         if shift:
             restless >>= shift
         np.minimum(restless, cap, out=restless)
         spread = restless if channel == 0 else np.add(spread, restless, out=spread)
-        inner = residual[3:-3, 3:-3]
-        inner[silent[3:-3, 3:-3]] = 0
-        residuals.append(inner)
-    weights = _reciprocals(channels, shift)[_around(spread)]
+        residuals.append(residual[3:-3, 3:-3] * speaks[3:-3, 3:-3])
+    weights = np.take(_reciprocals(channels, shift), _around(spread), mode="wrap")
     return [_weighted(residual, weights) for residual in residuals]
 
 
 def _standing_off(
     plane: npt.NDArray[np.integer], white: int
 ) -> tuple[Plane, npt.NDArray[np.bool_]]:
-    """Return r, and where it is to be silenced; 2 pixels smaller than ``plane`` on each side."""
+    """Return r, and where it counts; 2 pixels smaller than ``plane`` on each side."""
     values = np.ascontiguousarray(plane, dtype=np.int16)
     height, width = values.shape
 
@@ -126,10 +124,10 @@ def _standing_off(
     a += c
     a -= lesser
     a -= greater
-    silent = (a >= white) | (a == 0)
+    speaks = (a < white) & (a != 0)
     residual = values[2:-2, 2:-2] << 2
     residual -= a
-    return residual, silent
+    return residual, speaks
 
 
 def _around(a: Plane) -> npt.NDArray[np.uint16]:

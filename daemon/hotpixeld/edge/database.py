@@ -45,6 +45,7 @@ CREATE TABLE sensors (
     ranked_photos INTEGER NOT NULL DEFAULT 0,  -- folded ever, at the last ranking
     held_reason TEXT NOT NULL DEFAULT '',
     map_revision INTEGER NOT NULL DEFAULT 0,   -- counts changes of the defect map
+    remark TEXT NOT NULL DEFAULT '',           -- what a person should know of it
     sites BLOB                                 -- observed pixels: (n, 2) int32, row and column
 ) STRICT;
 CREATE TABLE photos (
@@ -110,6 +111,12 @@ CREATE TABLE words (                           -- what people said; outranks the
     word TEXT NOT NULL CHECK (word IN ('confirm', 'reject', 'add')),
     said_at TEXT NOT NULL,
     PRIMARY KEY (sensor_id, "row", "column")
+) STRICT;
+CREATE TABLE kinships (                        -- two geometries of one body
+    sensor_id INTEGER NOT NULL REFERENCES sensors (id) ON DELETE CASCADE,
+    other_id INTEGER NOT NULL REFERENCES sensors (id) ON DELETE CASCADE,
+    link TEXT NOT NULL,                        -- JSON: how the other frame lies on this one
+    PRIMARY KEY (sensor_id, other_id)
 ) STRICT;
 CREATE TABLE requests (                        -- what commands ask of the daemon
     id INTEGER PRIMARY KEY,

@@ -75,6 +75,7 @@ class SensorRow:
     ranked_at: str | None
     ranked_photos: int
     held_reason: str
+    remark: str
     map_revision: int
     sites: bytes | None
 
@@ -87,6 +88,7 @@ def _sensor(row: sqlite3.Row) -> SensorRow:
         ranked_at=row["ranked_at"],
         ranked_photos=row["ranked_photos"],
         held_reason=row["held_reason"],
+        remark=row["remark"],
         map_revision=row["map_revision"],
         sites=row["sites"],
     )
@@ -138,6 +140,14 @@ class Ledger:
         row = self._one("SELECT * FROM sensors WHERE id = ?", sensor_id)
         assert row is not None
         return _sensor(row)
+
+    def linked_keys(self, sensor_id: int) -> list[str]:
+        """Return the keys of the sensors that are the same body at another geometry."""
+        query = (
+            "SELECT key FROM kinships JOIN sensors ON sensors.id = other_id "
+            "WHERE sensor_id = ? ORDER BY key"
+        )
+        return [row[0] for row in self.db.execute(query, (sensor_id,))]
 
     def sensor_by_key(self, key: str) -> SensorRow | None:
         """Return the sensor with this key, if there is one."""

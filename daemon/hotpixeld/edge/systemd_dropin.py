@@ -19,6 +19,7 @@ def drop_in(
     output: Path,
     state: Path,
     report: Path | None = None,
+    metrics: Path | None = None,
     config: Path = UNIT_CONFIG,
 ) -> str:
     """Return the text of the drop-in for these folders; paths are absolute.
@@ -29,7 +30,7 @@ def drop_in(
         Become visible, read-only.
     output, state : Path
         Become visible and writable.
-    report : Path, optional
+    report, metrics : Path, optional
         A file whose folder becomes writable too, where it is not in the state folder.
     config : Path
         The config file that the service is to use.
@@ -40,8 +41,9 @@ def drop_in(
         A path cannot stand in a unit file: it holds a control character or is no UTF-8.
     """
     written = [output] if state.is_relative_to(UNIT_STATE) else [output, state]
-    if report is not None and not report.is_relative_to(state):
-        written.append(report.parent)
+    for file in (report, metrics):
+        if file is not None and not file.is_relative_to(state) and file.parent not in written:
+            written.append(file.parent)
     read = [*imports, *([] if config == UNIT_CONFIG else [config])]
     lines = [
         "# Written by `hotpixeld systemd-dropin`: opens the sandbox for the folders of the config.",

@@ -21,6 +21,7 @@ from hotpixeld.edge.watch import Watcher
 from hotpixeld.edge.whole import NotYet
 from hotpixeld.errors import ConfigError
 from hotpixeld.service.live import LiveStatus
+from hotpixeld.service.metrics import Metrics
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.reporting import Reporting
 from hotpixeld.service.requests import take_requests
@@ -80,6 +81,7 @@ class Daemon:
             reporting = Reporting(state, self.config_file.path, time.monotonic)
             work = QuietWork(state, time.monotonic, reporting)
             live = LiveStatus(self.config, state, watcher)
+            metrics = Metrics(state, time.monotonic)
             notify.ready()
             log.info("watching %s", ", ".join(map(str, self.config.import_folders)))
             try:
@@ -87,11 +89,13 @@ class Daemon:
                     notify.alive()
                     self._step(state, work, watcher, live)
                     _tell_report(live, reporting)
+                    metrics.write(live)
                     if live.write(work):
                         reporting.want()
                     self._reload_if_changed(live)
             finally:
                 live.write_last()
+                metrics.write_last(live)
 
     def _step(self, state: State, work: QuietWork, watcher: Watcher, live: LiveStatus) -> None:
         """Take the photo that arrived, else do a step of quiet work, and what was asked for.

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hotpixeld.config import Config
+from hotpixeld.core import reasons
 from hotpixeld.core.defects import Candidate, FootprintPixel
 from hotpixeld.core.rank import Ranking, rank
 from hotpixeld.core.repair import footprint_at
@@ -21,6 +22,7 @@ from hotpixeld.edge.pixels import PixelRow, read_pixels, replace_pixels
 from hotpixeld.errors import StateError
 from hotpixeld.service.accumulation import Accumulation
 from hotpixeld.service.history import History, chosen_sites, dated, read_history
+from hotpixeld.service.kinship import find_kin, informed, kin_of, shows_two_cameras
 
 log = logging.getLogger(__name__)
 
@@ -130,9 +132,13 @@ class Detection:
             observations=history.observations if history else None,
             on_progress=self.on_progress,
         )
-        pixels = self._decide(sensor, ranking.candidates, history)
+        kin = kin_of(self.ledger, sensor)
+        candidates = informed(ranking.candidates, kin, self.ledger)
+        pixels = self._decide(sensor, candidates, history)
+        find_kin(self.ledger, sensor)
         self.ledger.update_sensor(
             sensor.id,
+            remark=reasons.TWO_CAMERAS if shows_two_cameras(history, pixels) else "",
             sites=chosen_sites(pixels),
             ranked_at=self.now(),
             ranked_photos=self.ledger.count(sensor.id, "pending", "folded"),

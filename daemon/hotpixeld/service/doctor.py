@@ -72,8 +72,9 @@ def examine(config: Config | None, *, now_s: float | None = None) -> Iterator[Ch
     for key, folder in (("output", config.output), ("state", config.state)):
         yield _writable(key, folder)
         yield _space(key, folder, config.copies.min_free_bytes)
-    if config.report_path is not None and config.report_path.parent != config.state:
-        yield _writable("report", config.report_path.parent)
+    for key, file in (("report", config.report_path), ("metrics", config.metrics or None)):
+        if file is not None and file.parent != config.state:
+            yield _writable(key, file.parent)
     yield from _state(config.state)
     yield from _files_of_the_future(config.import_folders, now_s)
     yield from inotify(config.import_folders if config.watch.mode != "poll" else ())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hotpixeld.core.observe import SHOWN, Frame, observe, signed
+from hotpixeld.core.observe import SHOWN, Frame, Observed, observe, signed
 from hotpixeld.core.residual import RESIDUAL_LIMIT, RESIDUAL_UNIT
 from hotpixeld.edge.ledger import Ledger, PhotoRow, SensorRow
 from hotpixeld.edge.photo import Photo
@@ -18,6 +18,7 @@ from hotpixeld.edge.plots import Strength
 from hotpixeld.edge.whole import NotYet, read_whole
 from hotpixeld.errors import PhotoError
 from hotpixeld.service.copying import is_as_written
+from hotpixeld.service.history import History, read_history
 
 Read = Callable[[PhotoRow, bytes], Photo]
 
@@ -52,7 +53,7 @@ class Showing:
     """What photos show of one defect, in order of capture."""
 
     shots: list[Shot] = field(default_factory=list)
-    observed: list[tuple[str, np.ndarray]] = field(default_factory=list)
+    observed: list[tuple[str, Observed]] = field(default_factory=list)
 
     def strengths(self) -> list[Strength]:
         """Return the strength in each photo, positive as the defect shows."""
@@ -91,8 +92,11 @@ def look(
             copy = _copy_frame(ledger, row, photo.frame, read)
             _take(row, photo.frame, copy, list(zip(pixels, seen, strict=True)))
         yield seen
+    history = read_history(ledger, sensor)
     for pixel, showing in zip(pixels, seen, strict=True):
-        showing.observed = _recorded(ledger, sensor, pixel) or showing.observed
+        recorded = _recorded(history, pixel)
+        if len(recorded) >= len(showing.observed):
+            showing.observed = recorded
     yield seen
 
 
@@ -172,19 +176,13 @@ def _copy_frame(ledger: Ledger, row: PhotoRow, frame: Frame, read: Read) -> Fram
     return decoded if decoded.shape == frame.shape else None
 
 
-def _recorded(ledger: Ledger, sensor: SensorRow, pixel: PixelRow) -> list[tuple[str, np.ndarray]]:
+def _recorded(history: History | None, pixel: PixelRow) -> list[tuple[str, Observed]]:
     """Return what the ledger has observed at a pixel photo by photo, thinned out evenly."""
-    sites = np.frombuffer(sensor.sites or b"", np.int32).reshape(-1, 2)
-    away = np.abs(sites - np.array([pixel.row, pixel.column])).max(axis=1, initial=0)
-    if not len(sites) or away.min() > 1:
+    if history is None:
         return []
-    site, channels = int(np.argmin(away)), sensor.sensor.channels
-    rows = ledger.db.execute(
-        "SELECT coalesce(captured_at, seen_at), substr(observations, ?, ?) FROM photos "
-        "WHERE sensor_id = ? AND length(observations) >= ? "
-        "ORDER BY coalesce(captured_at, seen_at), id",
-        (site * channels * 2 + 1, channels * 2, sensor.id, (site + 1) * channels * 2),
-    ).fetchall()
-    kept = np.linspace(0, len(rows) - 1, min(len(rows), MOST_OBSERVED)).astype(int)
-    observed = [(rows[n][0], np.frombuffer(rows[n][1], np.int16)) for n in kept.tolist()]
-    return [(when, values) for when, values in observed if (np.abs(values) <= RESIDUAL_LIMIT).all()]
+    seen = history.observations
+    away = np.abs(seen.sites - np.array([pixel.row, pixel.column])).max(axis=1)
+    site = int(np.argmin(away))
+    numbers = np.flatnonzero(seen.known[:, site] & (away[site] <= 1))
+    kept = np.linspace(0, len(numbers) - 1, min(len(numbers), MOST_OBSERVED)).astype(int)
+    return [(history.times[n], seen.values[n, site]) for n in numbers[kept].tolist()]

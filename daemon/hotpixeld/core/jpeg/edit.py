@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hotpixeld.core.jpeg.parse import ZIGZAG, Colour, Header
 from hotpixeld.core.patch import Patch
 
-_WEIGHT_REPAIRED = 8.0  # measured: greater gains nothing and hurts the surroundings
+_WEIGHT_REPAIRED = 4.0  # measured: 3 to 5 give the least error in the 9x9, 1 and 8 more
 _MOST_STEPS = 60
 _UNSEEN_DN2 = 64 * 1.5**2  # squared error of a block that is 1.5 DN off
 _DC_RANGE, _AC_RANGE = (-1024, 1023), (-1023, 1023)

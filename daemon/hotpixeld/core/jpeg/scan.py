@@ -31,7 +31,7 @@ class Interval:
         coded = data[self.start : self.end - self.fill]
         plain = coded.replace(b"\xff\x00", b"\xff")
         if coded.count(b"\xff") != len(coded) - len(plain):
-            raise JpegUnsupported("scan-damaged", "fill bytes within the scan")
+            raise JpegUnsupported("scan-damaged", "markers or fill bytes within the scan")
         return plain
 
 
@@ -62,8 +62,6 @@ def intervals(data: bytes, header: Header) -> Sequence[Interval]:
                 raise JpegUnsupported("scan-damaged", "restart markers out of order")
             ends.append(marker.start())
             starts.append(marker.end())
-    elif _RESTART.search(data, header.scan_start, header.scan_end):
-        raise JpegUnsupported("scan-damaged", "restart markers without an interval")
     ends.append(header.scan_end)
     if len(ends) != expected:
         raise JpegUnsupported("scan-damaged", "restart markers are missing")

@@ -1,0 +1,77 @@
+"""Every command that the documents show is run, in a folder such as they speak of."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fakecamera import Defect, FakeCamera
+from running import environment, hotpixeld
+
+ROOT = Path(__file__).parents[1]
+PAGES = [page for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))) if page.exists()]
+CONFIG = """\
+version: 1
+import: ./photos/import
+output: ./photos/repaired
+state: ./photos/state
+copies: {min_free: 0B}
+detection: {skip_similar: false}
+"""
+# These need a machine of their own: the tests of the installation and of systemd run them.
+ELSEWHERE = {"sudo", "systemctl", "journalctl", "git", "make", "pipx", "pip", "apt-get"}
+BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def shown(page: Path) -> list[str]:
+    """Return the commands of a page in their order."""
+    blocks = BLOCK.findall(page.read_text())
+    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a config, photos, and what `scan` found in them."""
+    folder = tmp_path_factory.mktemp("docs")
+    (folder / "hotpixeld.yaml").write_text(CONFIG)
+    imports = folder / "photos" / "import"
+    imports.mkdir(parents=True)
+    camera = FakeCamera(480, 320, seed=5, defects=[Defect(236, 411, level=0.95)])
+    for number, shot in enumerate(camera.shoot(16), start=1):
+        (imports / f"IMG_{number:04}.JPG").write_bytes(shot.jpeg)
+    done = hotpixeld("scan", "-c", folder / "hotpixeld.yaml")
+    assert done.returncode == 0, done.stderr
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "hotpixeld").write_text(f'#!/bin/sh\nexec {sys.executable} -m hotpixeld "$@"\n')
+    (programs / "hotpixeld").chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_shown_runs(page: Path, prepared: Path) -> None:
+    settings = environment() | {
+        "PATH": f"{prepared / 'bin'}:{os.environ['PATH']}",
+        "HOTPIXELD_CONFIG": str(prepared / "hotpixeld.yaml"),
+    }
+    commands = shown(page)
+    assert commands or page.name == "README.md"
+    for command in commands:
+        program = command.split()[0]
+        if program in ELSEWHERE:
+            continue
+        expected = re.search(r"# exits (\d+)", command)
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=prepared,
+            env=settings,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        wanted = int(expected.group(1)) if expected else 0
+        assert done.returncode == wanted, f"{command}: {done.stdout}{done.stderr}"
