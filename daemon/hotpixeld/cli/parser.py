@@ -51,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_daemon(commands)
     _add_pixels(commands)
     _add_ledger(commands)
+    _add_archive(commands)
     _add_one_shot(commands)
     _add_set_up(commands)
     return parser
@@ -148,6 +149,16 @@ def _add_ledger(commands: _Commands) -> None:
     retry = _command(actions, "retry", "take photos again: refused ones, failed or moved copies")
     _config(retry)
     retry.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="else all that failed")
+
+
+def _add_archive(commands: _Commands) -> None:
+    filling = _command(commands, "backfill", "fold an archive into the state, on many cores")
+    filling.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    _config(filling)
+    filling.add_argument("--jobs", type=int, metavar="N", help="processes (one a core)")
+    filling.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a Dask cluster, instead of processes here"
+    )
 
 
 def _add_one_shot(commands: _Commands) -> None:
