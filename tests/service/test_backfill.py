@@ -146,7 +146,7 @@ def test_a_cluster_gives_the_same_sums_though_a_worker_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr(room, "PARTITION_PHOTOS", 2)
+    monkeypatch.setattr(room, "REMOTE_PARTITION_PHOTOS", 2)
     monkeypatch.setenv("PYTHONPATH", str(Path(room.__file__).parents[2]))
     paths = archive_in(tmp_path, 20)
     killed: list[int] = []

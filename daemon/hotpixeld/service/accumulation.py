@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotpixeld.core.moments import Frame, Moments
+from hotpixeld.core.moments import Frame, Moments, Spread
 from hotpixeld.edge.atomic import write_atomically
 from hotpixeld.edge.database import empty_log, transaction
 from hotpixeld.edge.generations import read_generation, write_generation
@@ -84,6 +84,8 @@ class Accumulation:
         The time of day as RFC 3339, and a clock that only rises.
     on_progress
         Called within long steps, so that the watchdog sees life.
+    spread
+        Folds bands of rows on several cores, as the ``map`` of a thread pool does.
     """
 
     def __init__(
@@ -97,8 +99,10 @@ class Accumulation:
         now: Callable[[], str],
         clock_s: Callable[[], float],
         on_progress: Callable[[], None],
+        spread: Spread = map,
     ) -> None:
         self.ledger = ledger
+        self.spread = spread
         self.read = read
         self.window_photos = window_photos
         self.memory_bytes = memory_bytes
@@ -235,7 +239,7 @@ class Accumulation:
 
     def _fold_batch(self, resident: _Resident) -> None:
         if resident.batch:
-            resident.moments.fold([frame for _, frame in resident.batch])
+            resident.moments.fold([frame for _, frame in resident.batch], self.spread)
             resident.uncommitted.extend(photo_id for photo_id, _ in resident.batch)
             resident.batch.clear()
 

@@ -43,6 +43,7 @@ from hotpixeld.service.state import State
 from hotpixeld.service.workers import WorkerDiedError, Workers
 
 PARTITION_PHOTOS = 50
+REMOTE_PARTITION_PHOTOS = 250  # the sums of a partition go over the network
 _SURVEY_PHOTOS = 200
 _NEVER_REPAIR = 1 << 40  # a map revision: an archive gets no copies unless `photos retry` asks
 Progress = Callable[[int, int], None]
@@ -201,13 +202,14 @@ class _Backfill:
         shape = (sensor.height, sensor.width, sensor.channels)
         epoch = _Epoch(Moments.empty(shape, sensor.depth_bits))
         free = {room.name: room for room in rooms}
+        size = PARTITION_PHOTOS if self.workers.are_here else REMOTE_PARTITION_PHOTOS
 
         def partitions() -> Iterator[Partition]:
-            for start in range(0, len(photos), PARTITION_PHOTOS):
+            for start in range(0, len(photos), size):
                 name = next(iter(free)) if rooms else None
                 if name is not None:
                     del free[name]
-                part = tuple(photos[start : start + PARTITION_PHOTOS])
+                part = tuple(photos[start : start + size])
                 yield Partition(sensor, part, self.rules, memory=name)
 
         by_name = {room.name: room for room in rooms}

@@ -15,6 +15,7 @@ from hotpixeld.edge.lock import hold
 from hotpixeld.errors import StateError
 from hotpixeld.service.accumulation import Accumulation
 from hotpixeld.service.copying import Copies
+from hotpixeld.service.cores import cores, usable_cores
 from hotpixeld.service.detection import Detection
 from hotpixeld.service.handling import Handling
 from hotpixeld.service.times import rfc3339_now
@@ -81,6 +82,7 @@ def open_state(
             now=now,
             clock_s=time.monotonic,
             on_progress=on_progress,
+            spread=closing.enter_context(cores(usable_cores())).spread,
         )
         copies = Copies(ledger, config)
         detection = Detection(ledger, config, accumulation, now=now, on_progress=on_progress)
