@@ -15,12 +15,14 @@ from hotpixeld.errors import HotpixeldError
 _ROOMS = {
     "run": "daemon",
     "scan": "daemon",
+    "rebuild": "daemon",
     "status": "status",
     "pixels": "pixels",
     "sensors": "ledger",
     "photos": "ledger",
     "find": "find",
     "correct": "correct",
+    "backfill": "backfill",
     "report": "report",
     "doctor": "doctor",
     "check-config": "settings",
@@ -32,6 +34,8 @@ _ROOMS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = build_parser().parse_args(arguments)
+    # numpy's linear algebra would spread small systems over all cores, and wait for them in turns
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     room = importlib.import_module(f"hotpixeld.cli.{_ROOMS[options.command]}")
     try:
         code: int = room.execute(options)

@@ -51,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_daemon(commands)
     _add_pixels(commands)
     _add_ledger(commands)
+    _add_archive(commands)
     _add_one_shot(commands)
     _add_set_up(commands)
     return parser
@@ -78,6 +79,15 @@ def _add_daemon(commands: _Commands) -> None:
     scan = _command(commands, "scan", "one pass over the import folder, then exit")
     _config(scan)
     scan.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
+    rebuild = _command(commands, "rebuild", "make the state anew from photos; keeps your words")
+    _config(rebuild)
+    rebuild.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="of photos, besides the import folders",
+    )
     status = _command(commands, "status", "what the daemon does, or did when it last ran")
     _config(status)
     _json(status)
@@ -139,6 +149,16 @@ def _add_ledger(commands: _Commands) -> None:
     retry = _command(actions, "retry", "take photos again: refused ones, failed or moved copies")
     _config(retry)
     retry.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="else all that failed")
+
+
+def _add_archive(commands: _Commands) -> None:
+    filling = _command(commands, "backfill", "fold an archive into the state, on many cores")
+    filling.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    _config(filling)
+    filling.add_argument("--jobs", type=int, metavar="N", help="processes (one a core)")
+    filling.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a Dask cluster, instead of processes here"
+    )
 
 
 def _add_one_shot(commands: _Commands) -> None:

@@ -15,13 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotpixeld.core.moments import Frame, Moments
+from hotpixeld.core.moments import Frame, Moments, Spread
 from hotpixeld.edge.atomic import write_atomically
 from hotpixeld.edge.database import empty_log, transaction
-from hotpixeld.edge.generations import NewerError, read_generation, write_generation
+from hotpixeld.edge.generations import read_generation, write_generation
 from hotpixeld.edge.ledger import Ledger, PhotoRow, StatisticsState
 from hotpixeld.edge.photo import Photo
-from hotpixeld.errors import PhotoError, StateError
+from hotpixeld.errors import NewerStateError, PhotoError, StateError
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,17 @@ class Checkpoint:
     seconds: float
 
 
+@dataclass(frozen=True)
+class WrittenEpoch:
+    """A generation that stands on the disk and that the ledger does not know of yet."""
+
+    sensor_id: int
+    epoch: int
+    generation: int
+    file: str
+    checkpoint: Checkpoint
+
+
 class Accumulation:
     """The running moments of every sensor of one state.
 
@@ -73,6 +84,8 @@ class Accumulation:
         The time of day as RFC 3339, and a clock that only rises.
     on_progress
         Called within long steps, so that the watchdog sees life.
+    spread
+        Folds bands of rows on several cores, as the ``map`` of a thread pool does.
     """
 
     def __init__(
@@ -86,8 +99,10 @@ class Accumulation:
         now: Callable[[], str],
         clock_s: Callable[[], float],
         on_progress: Callable[[], None],
+        spread: Spread = map,
     ) -> None:
         self.ledger = ledger
+        self.spread = spread
         self.read = read
         self.window_photos = window_photos
         self.memory_bytes = memory_bytes
@@ -120,7 +135,7 @@ class Accumulation:
         for sensor in with_moments:
             try:
                 self._load(sensor.id)
-            except NewerError:
+            except NewerStateError:
                 raise
             except StateError as error:
                 log.error("%s", error)  # noqa: TRY400 (a message for the operator, not a bug)
@@ -224,7 +239,7 @@ class Accumulation:
 
     def _fold_batch(self, resident: _Resident) -> None:
         if resident.batch:
-            resident.moments.fold([frame for _, frame in resident.batch])
+            resident.moments.fold([frame for _, frame in resident.batch], self.spread)
             resident.uncommitted.extend(photo_id for photo_id, _ in resident.batch)
             resident.batch.clear()
 
@@ -312,18 +327,10 @@ class Accumulation:
         self._fold_batch(resident)
         if not resident.uncommitted:
             return None
-        start_s = self.clock_s()
-        generations = self._generations(sensor_id)
-        generation = 1 + max((g["generation"] for g in generations), default=0)
-        key = self.ledger.sensor(sensor_id).key
-        file = self.moments_folder / f"{key}-{resident.epoch:04}-{generation:08}.moments"
-        size_bytes = write_generation(file, resident.moments, self.on_progress)
-        checkpoint = Checkpoint(
-            self.now(), resident.moments.count, size_bytes, self.clock_s() - start_s
-        )
+        written = self.write_epoch(sensor_id, resident.epoch, resident.moments)
         with transaction(self.ledger.db):
-            self._record(sensor_id, resident, generation, file.name, checkpoint)
-            superseded = self._supersede(sensor_id, resident.epoch, generation)
+            self._record(written, resident.uncommitted)
+            superseded = self._supersede(sensor_id, resident.epoch, written.generation)
         resident.uncommitted.clear()
         resident.spooled_bytes = 0
         empty_log(self.ledger.db)
@@ -332,26 +339,52 @@ class Accumulation:
                 old.unlink()
         if resident.moments.count >= max(1, self.window_photos // 2):
             self._begin_epoch(sensor_id, resident)
-        return checkpoint
+        return written.checkpoint
 
-    def _record(
-        self,
-        sensor_id: int,
-        resident: _Resident,
-        generation: int,
-        file: str,
-        checkpoint: Checkpoint,
-    ) -> None:
-        db = self.ledger.db
+    def write_epoch(self, sensor_id: int, epoch: int, moments: Moments) -> WrittenEpoch:
+        """Write a generation of an epoch; it counts once it is recorded.
+
+        Raises
+        ------
+        OSError
+            The disk is full or fails; nothing was written.
+        """
+        start_s = self.clock_s()
+        held = self._generations(sensor_id)
+        generation = 1 + max((g["generation"] for g in held), default=0)
+        key = self.ledger.sensor(sensor_id).key
+        file = self.moments_folder / f"{key}-{epoch:04}-{generation:08}.moments"
+        size_bytes = write_generation(file, moments, self.on_progress)
+        checkpoint = Checkpoint(self.now(), moments.count, size_bytes, self.clock_s() - start_s)
+        return WrittenEpoch(sensor_id, epoch, generation, file.name, checkpoint)
+
+    def record_epoch(self, written: WrittenEpoch, photo_ids: list[int]) -> None:
+        """Call these photos folded in an epoch that was folded elsewhere, within a transaction.
+
+        The epoch must have no generation yet, and must not be in memory.
+        """
+        assert all(g["epoch"] != written.epoch for g in self._generations(written.sensor_id))
+        self._record(written, photo_ids)
+
+    def epochs(self, sensor_id: int) -> list[int]:
+        """Return the epochs of a sensor that have moments, in memory or on disk, oldest first."""
+        held = {g["epoch"] for g in self._generations(sensor_id)}
+        resident = self._resident.get(sensor_id)
+        if resident is not None and (resident.moments.count or resident.batch):
+            held.add(resident.epoch)
+        return sorted(held)
+
+    def _record(self, written: WrittenEpoch, photo_ids: list[int]) -> None:
+        db, checkpoint = self.ledger.db, written.checkpoint
         db.execute(
             "INSERT INTO generations (sensor_id, epoch, generation, photos, file, bytes, seconds, "
             "committed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                sensor_id,
-                resident.epoch,
-                generation,
+                written.sensor_id,
+                written.epoch,
+                written.generation,
                 checkpoint.photos,
-                file,
+                written.file,
                 checkpoint.bytes,
                 checkpoint.seconds,
                 checkpoint.at,
@@ -359,7 +392,7 @@ class Accumulation:
         )
         db.executemany(
             "UPDATE photos SET statistics = 'folded', epoch = ?, generation = ? WHERE id = ?",
-            [(resident.epoch, generation, photo_id) for photo_id in resident.uncommitted],
+            [(written.epoch, written.generation, photo_id) for photo_id in photo_ids],
         )
 
     def _supersede(self, sensor_id: int, epoch: int, generation: int) -> list[Path]:
@@ -478,7 +511,7 @@ class Accumulation:
         file = self.moments_folder / g["file"]
         try:
             moments = read_generation(file, self.on_progress)
-        except NewerError:
+        except NewerStateError:
             raise
         except StateError as error:
             return None, str(error)

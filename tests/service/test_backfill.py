@@ -1,0 +1,182 @@
+"""An archive folded by processes and by a cluster: each photo once, whatever dies."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pictures
+from hotpixeld.config import load_config
+from hotpixeld.core.moments import Moments
+from hotpixeld.edge.generations import read_generation
+from hotpixeld.edge.photo import read_photo
+from hotpixeld.edge.pixels import read_pixels
+from hotpixeld.service import backfill as room
+from hotpixeld.service.backfill import Backfilled, backfill
+from hotpixeld.service.state import State, open_state
+from hotpixeld.service.workers import Workers, workers
+
+CONFIG = """\
+version: 1
+import: {folder}/import
+output: {folder}/repaired
+state: {folder}/state
+detection: {{min_photos: 10, window: 20, skip_similar: false}}
+report: false
+"""
+STUCK = (30, 40)
+APPEARS_AT = 12
+
+
+def photo(number: int, *, serial: str = "A 1") -> bytes:
+    """Return the photo taken as the so manieth: from `APPEARS_AT` on with a stuck pixel."""
+    frame = pictures.scene(96, 128, 3, seed=number)
+    frame = np.roll(frame, 17 * number, axis=1)
+    if number >= APPEARS_AT:
+        frame[STUCK] = 255
+    taken = f"2024:01:{1 + number // 24:02} {number % 24:02}:00:00"
+    return pictures.encoded(
+        Image.fromarray(frame),
+        "JPEG",
+        quality=96,
+        subsampling=0,
+        exif=pictures.exif(taken=taken, serial=serial),
+    )
+
+
+def archive_in(folder: Path, count: int) -> list[Path]:
+    """Write photos in subfolders, under names that do not tell their order."""
+    paths = []
+    for number in range(count):
+        path = folder / "archive" / f"{number % 3}" / f"{(number * 7) % 101:03}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(photo(number))
+        paths.append(path)
+    return paths
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[State]:
+    config = folder / "hotpixeld.yaml"
+    config.write_text(CONFIG.format(folder=folder))
+    (folder / "import").mkdir(exist_ok=True)
+    with open_state(load_config(config)) as state:
+        yield state
+
+
+def run(
+    state: State, folder: Path, held: Workers, each: Callable[[], None] = lambda: None
+) -> Backfilled:
+    return backfill(state, [folder / "archive"], held, lambda _done, _total: each())
+
+
+def summed(paths: list[Path]) -> dict[str, Any]:
+    moments = Moments.empty((96, 128, 3), 8)
+    moments.fold([read_photo(p.read_bytes(), p.name, max_pixels=10**6).frame for p in paths])
+    return moments.arrays()
+
+
+def assert_newest_epochs_are(state: State, expected: list[list[Path]]) -> None:
+    """Compare what is on the disk, newest epoch first, with sums made here and with the ledger."""
+    rows = state.ledger.db.execute("SELECT * FROM generations ORDER BY epoch DESC").fetchall()
+    assert len(rows) == len(expected)
+    for row, paths in zip(rows, expected, strict=True):
+        moments = read_generation(state.accumulation.moments_folder / row["file"], lambda: None)
+        assert moments.count == row["photos"] == len(paths)
+        for name, array in summed(paths).items():
+            assert np.array_equal(array, moments.arrays()[name])
+        folded = state.ledger.db.execute(
+            "SELECT path FROM photos WHERE epoch = ? AND statistics = 'folded'", (row["epoch"],)
+        )
+        assert {Path(os.fsdecode(r[0])) for r in folded} == set(paths)
+
+
+def test_an_archive_is_folded_epoch_by_epoch_in_order_of_capture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "PARTITION_PHOTOS", 4)
+    paths = archive_in(tmp_path, 36)
+    (tmp_path / "archive" / "copy of one.jpg").write_bytes(paths[3].read_bytes())
+    (tmp_path / "archive" / "broken.jpg").write_bytes(paths[5].read_bytes()[:3000])
+    with opened(tmp_path) as state, workers(2, None) as held:
+        done = run(state, tmp_path, held)
+        assert done.states == {"folded": 36, "duplicate": 1, "refused": 1}
+        assert [Path(path).name for path, _ in done.broken] == ["broken.jpg"]
+        newest = state.ledger.db.execute("SELECT count(*) FROM photos WHERE epoch = 0").fetchone()
+        last, before = newest[0], 10
+        assert_newest_epochs_are(state, [paths[36 - last :], paths[36 - last - before : 36 - last]])
+        (pixel,) = [p for p in read_pixels(state.ledger.db, 1) if p.state == "confirmed"]
+        assert (pixel.row, pixel.column) == STUCK
+        assert pixel.since_by is not None
+        assert pixel.since_by < "2024-01-02"
+        again = run(state, tmp_path, held)
+        assert again.states == {}
+        assert again.already_known == 38
+        assert_newest_epochs_are(state, [paths[36 - last :], paths[36 - last - before : 36 - last]])
+
+
+def test_a_killed_process_changes_nothing_in_the_sums(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "PARTITION_PHOTOS", 2)
+    paths = archive_in(tmp_path, 20)
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        if not killed:
+            process = next(iter(held._executor._processes.values()))  # type: ignore[attr-defined]
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+            killed.append(process.pid)
+
+    with opened(tmp_path) as state, workers(2, None) as held:
+        done = run(state, tmp_path, held, kill_one)
+        assert killed
+        assert done.states == {"folded": 20}
+        assert_newest_epochs_are(state, [paths[10:], paths[:10]])
+
+
+def test_a_cluster_gives_the_same_sums_though_a_worker_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(room, "REMOTE_PARTITION_PHOTOS", 2)
+    monkeypatch.setenv("PYTHONPATH", str(Path(room.__file__).parents[2]))
+    paths = archive_in(tmp_path, 20)
+    killed: list[int] = []
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+
+        def kill_one() -> None:
+            if not killed:
+                worker = next(iter(cluster.workers.values()))
+                os.kill(worker.pid, signal.SIGKILL)
+                killed.append(worker.pid)
+
+        with opened(tmp_path) as state, workers(1, cluster.scheduler_address) as held:
+            done = run(state, tmp_path, held, kill_one)
+            assert killed
+            assert done.states == {"folded": 20}
+            assert_newest_epochs_are(state, [paths[10:], paths[:10]])
+
+
+def test_photos_of_the_daemon_are_not_displaced(tmp_path: Path) -> None:
+    paths = archive_in(tmp_path, 30)
+    newer = paths[10:]
+    older = tmp_path / "older"
+    older.mkdir()
+    for path in paths[:10]:
+        path.rename(older / path.name)
+    with opened(tmp_path) as state, workers(1, None) as held:
+        run(state, tmp_path, held)
+        assert_newest_epochs_are(state, [newer[10:], newer[:10]])
+        done = backfill(state, [older], held, lambda _done, _total: None)
+        assert done.states == {"folded": 10}
+        assert_newest_epochs_are(state, [newer[10:], newer[:10]])
