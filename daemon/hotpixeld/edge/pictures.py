@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 
 
@@ -20,10 +22,18 @@ def picture(values: npt.NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def photo_picture(values: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> str:
-    """Return a part of a frame as it looks; of 16 bits, stretched, for they look black."""
+def photo_picture(values: Frame, like: Frame) -> str:
+    """Return a part of a frame as it looks; of 16 bits, stretched as ``like`` is, else all black.
+
+    Parameters
+    ----------
+    values, like : (height, width, channels) uint8 or uint16
+        A part of a frame, and the part that it is to be compared with.
+    """
     if values.dtype == np.uint16:
-        return stretched(values.astype(np.float64))[0]
+        low, high = float(like.min()), float(like.max())
+        scaled = (values - low) * (255.0 / max(high - low, 1.0))
+        return picture(np.rint(np.clip(scaled, 0, 255)).astype(np.uint8))
     return picture(values.astype(np.uint8))
 
 

@@ -140,13 +140,15 @@ def _take(
     when = row.captured_at or row.seen_at
     for (pixel, showing), values in zip(seen, observe(frame, sites), strict=True):
         rows, columns = cut_around(pixel.row, pixel.column, frame.shape[:2])
+        crop = frame[rows, columns]
+        after = photo_picture(copy[rows, columns], crop) if copy is not None else ""
         showing.observed.append((when, values))
         showing.shots.append(
             Shot(
                 name=row.path.name,
                 when=when,
-                before=photo_picture(frame[rows, columns]),
-                after=photo_picture(copy[rows, columns]) if copy is not None else "",
+                before=photo_picture(crop, crop),
+                after=after,
                 copy_state=row.copy,
                 spreads=float(np.abs(values).max()) / RESIDUAL_UNIT,
             )
