@@ -123,8 +123,8 @@ def main() -> None:
                 f"| {sent:.0f} TB | {found.lost_photos / PHOTOS:.2%} |"
             )
     print(
-        f"\nState at the end: {2 * CAMERAS * costs.sums_bytes / 1e9:.0f} GB of moments (two epochs a "
-        "camera), about 6 GB of ledger."
+        f"\nState at the end: {2 * CAMERAS * costs.sums_bytes / 1e9:.0f} GB of moments "
+        "(two epochs a camera), about 6 GB of ledger."
     )
 
 
