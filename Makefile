@@ -62,6 +62,7 @@ SYSTEM_PYTHON ?= /usr/bin/python3
 OPT := $(DESTDIR)/opt/hotpixeld
 ETC := $(DESTDIR)/etc/hotpixeld
 LOCAL := $(DESTDIR)/usr/local
+SHARE := $(LOCAL)/share
 UNITS := $(DESTDIR)/etc/systemd/system
 LIVE := test -z "$(DESTDIR)" && test -d /run/systemd/system
 
@@ -74,6 +75,11 @@ install: ## as a system service: /opt/hotpixeld, config in /etc/hotpixeld (never
 	install -D -m 644 systemd/hotpixeld.service $(UNITS)/hotpixeld.service
 	install -D -m 644 systemd/hotpixeld.sysusers $(LOCAL)/lib/sysusers.d/hotpixeld.conf
 	install -D -m 644 systemd/hotpixeld.tmpfiles $(LOCAL)/lib/tmpfiles.d/hotpixeld.conf
+	install -D -m 644 docs/man/hotpixeld.1 $(SHARE)/man/man1/hotpixeld.1
+	install -D -m 644 docs/man/hotpixeld.yaml.5 $(SHARE)/man/man5/hotpixeld.yaml.5
+	install -D -m 644 completions/hotpixeld.bash $(SHARE)/bash-completion/completions/hotpixeld
+	install -D -m 644 completions/_hotpixeld $(SHARE)/zsh/site-functions/_hotpixeld
+	install -D -m 644 completions/hotpixeld.fish $(SHARE)/fish/vendor_completions.d/hotpixeld.fish
 	install -D -m 644 config.schema.json $(ETC)/config.schema.json
 	test -e $(ETC)/hotpixeld.yaml || sed -E \
 	  -e 's|^import: [^ ]+|import: /srv/photos/import|' \
@@ -95,6 +101,9 @@ uninstall: ## take the service away; config, state and copies stay
 	rm -rf $(OPT)/venv $(UNITS)/hotpixeld.service.d/folders.conf
 	rm -f $(UNITS)/hotpixeld.service $(LOCAL)/bin/hotpixeld
 	rm -f $(LOCAL)/lib/sysusers.d/hotpixeld.conf $(LOCAL)/lib/tmpfiles.d/hotpixeld.conf
+	rm -f $(SHARE)/man/man1/hotpixeld.1 $(SHARE)/man/man5/hotpixeld.yaml.5
+	rm -f $(SHARE)/bash-completion/completions/hotpixeld $(SHARE)/zsh/site-functions/_hotpixeld
+	rm -f $(SHARE)/fish/vendor_completions.d/hotpixeld.fish
 	rmdir --ignore-fail-on-non-empty $(OPT) $(UNITS)/hotpixeld.service.d 2>/dev/null || true
 	if $(LIVE); then systemctl daemon-reload; fi
 	@echo 'Left as they are: /etc/hotpixeld, /var/lib/hotpixeld, the copies, the user hotpixeld'

@@ -27,6 +27,10 @@ class StateError(HotpixeldError):
     exit_code = 65
 
 
+class NewerStateError(StateError):
+    """The state was written by a newer program; it is not damaged."""
+
+
 class LockedError(HotpixeldError):
     """Another process holds the state folder."""
 

@@ -1,6 +1,6 @@
 import pytest
 
-from hotpixeld.edge.names import Names, is_temporary, printable
+from hotpixeld.edge.names import Names, is_temporary
 
 TEMPORARY = [
     ".IMG_1.jpg.Xy12ab",
@@ -61,9 +61,3 @@ def test_globs_of_the_user_are_added_to_the_built_in_ones() -> None:
     assert not names.wants("2023/a.jpg")
     assert not names.wants(".a.jpg")
     assert names.wants("2024/a.jpg")
-
-
-def test_a_hostile_name_prints_on_one_line_without_escape_codes() -> None:
-    shown = printable("a\nb\x1b[31m\udcff.jpg")
-    assert shown == r"a\nb\x1b[31m\xff.jpg"
-    assert printable("Grün 1.jpg") == "Grün 1.jpg"

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from rig import check_exact, needs
 
-from fakecamera import FakeCamera, Shot
+from fakecamera import Defect, FakeCamera, Shot
 from running import RunningDaemon, environment, hotpixeld, running, wait_for
 
 SMALL_BYTES = 8 << 20
@@ -40,7 +40,7 @@ photo.read_photo = read_photo
 
 @pytest.fixture(scope="module")
 def shots() -> list[Shot]:
-    return FakeCamera(64, 48, seed=8).shoot(60)
+    return FakeCamera(64, 48, seed=8, defects=[Defect(10, 20, level=0.95)]).shoot(60)
 
 
 class ConfinedDaemon(RunningDaemon):
@@ -295,18 +295,22 @@ def test_hostile_names_go_through_all_of_it(tmp_path: Path, shots: list[Shot]) -
             Path(os.fsdecode(path)).write_bytes(shot.jpeg)
             bad = os.fsencode(daemon.imports) + b"/bad" + name[-200:]
             Path(os.fsdecode(bad)).write_bytes(b"no photo")
+        wait_for(lambda: len(daemon.photos()) == 8, "all are in the ledger")
+        for name, shot in zip(HOSTILE[:3], shots, strict=False):
+            again = os.fsencode(daemon.imports) + b"/again" + name
+            Path(os.fsdecode(again)).write_bytes(shot.jpeg)
         (daemon.imports / "dir.jpg").mkdir()
         (daemon.imports / "loop").symlink_to(daemon.imports)
         (daemon.imports / "link.jpg").symlink_to(tmp_path / "hotpixeld.yaml")
         os.mkfifo(daemon.imports / "pipe.jpg")
-        wait_for(lambda: len(daemon.photos()) == 8, "all are in the ledger")
+        wait_for(lambda: len(daemon.photos()) == 11, "they are known")
         wait_for(lambda: len(list(daemon.repaired.iterdir())) == 4, "copies are there")
         assert {os.fsencode(p.name) for p in daemon.repaired.iterdir()} == set(HOSTILE)
         listed = hotpixeld("photos", "list", "-c", daemon.config)
-        assert len(listed.stdout.splitlines()) == 9
+        assert len(listed.stdout.splitlines()) == 12
         assert "\x1b" not in listed.stdout + daemon.log.read_text()
         told = json.loads(hotpixeld("photos", "list", "--json", "-c", daemon.config).stdout)
-        assert len(told["photos"]) == 8
+        assert len(told["photos"]) == 11
         assert json.loads(hotpixeld("status", "--json", "-c", daemon.config).stdout)["running"]
         assert daemon.stop() == 0
 

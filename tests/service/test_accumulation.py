@@ -158,7 +158,7 @@ def test_an_epoch_ends_at_half_the_window_and_two_of_them_are_kept(
             state.accumulation.commit(1)
         epochs = [row[0] for row in state.ledger.db.execute("SELECT epoch FROM generations")]
         assert sorted(set(epochs)) == [1, 2]
-        assert sums_in(state) == sums_of(shots[10:30])
+        assert sums_in(state) == sums_of(shots[20:30])
     with opened(config) as state:
         arrive(state, shots[30:33])
         assert sums_in(state) == sums_of(shots[20:33])

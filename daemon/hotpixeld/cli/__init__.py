@@ -15,6 +15,7 @@ from hotpixeld.errors import HotpixeldError
 _ROOMS = {
     "run": "daemon",
     "scan": "daemon",
+    "rebuild": "daemon",
     "status": "status",
     "pixels": "pixels",
     "sensors": "ledger",

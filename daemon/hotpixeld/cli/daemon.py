@@ -1,4 +1,4 @@
-"""`run` and `scan`."""
+"""`run`, `scan` and `rebuild`."""
 
 import argparse
 import os
@@ -23,6 +23,11 @@ def execute(options: argparse.Namespace) -> int:
         from hotpixeld.service.daemon import Daemon  # noqa: PLC0415 (a bad config is told at once)
 
         Daemon(path).run()
+        return 0
+    if options.command == "rebuild":
+        from hotpixeld.service.rebuild import rebuild  # noqa: PLC0415 (as above)
+
+        rebuild(config, options.folders, say)
         return 0
     _scan(config, path, dry_run=options.dry_run)
     return 0

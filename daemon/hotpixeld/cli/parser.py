@@ -79,6 +79,15 @@ def _add_daemon(commands: _Commands) -> None:
     scan = _command(commands, "scan", "one pass over the import folder, then exit")
     _config(scan)
     scan.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
+    rebuild = _command(commands, "rebuild", "make the state anew from photos; keeps your words")
+    _config(rebuild)
+    rebuild.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="of photos, besides the import folders",
+    )
     status = _command(commands, "status", "what the daemon does, or did when it last ran")
     _config(status)
     _json(status)

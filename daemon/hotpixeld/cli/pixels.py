@@ -7,6 +7,7 @@ from typing import Any
 from hotpixeld.cli.lists import export_list, import_list
 from hotpixeld.cli.records import chosen_sensors, records, the_sensor
 from hotpixeld.cli.terminal import print_json, print_table, say
+from hotpixeld.core.reasons import ACCEPTABLE
 from hotpixeld.core.verdicts import Word
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.ledger import Ledger, SensorRow
@@ -121,10 +122,14 @@ def _say(ledger: Ledger, options: argparse.Namespace) -> None:
 
 def _accept_held(ledger: Ledger, options: argparse.Namespace) -> None:
     sensor = the_sensor(ledger, options.sensor)
-    held = [p for p in read_pixels(ledger.db, sensor.id) if p.candidate.state == "held"]
+    held = [
+        pixel
+        for pixel in read_pixels(ledger.db, sensor.id)
+        if pixel.state == "held" and pixel.reason in ACCEPTABLE
+    ]
     now = rfc3339_now()
     with transaction(ledger.db):
         for pixel in held:
-            ledger.say(sensor.id, pixel.candidate.row, pixel.candidate.column, "confirm", now)
+            ledger.say(sensor.id, pixel.row, pixel.column, "confirm", now)
         ledger.ask("reconsider", sensor.key.encode(), now)
     say(f"{sensor.key}: {len(held)} held pixel(s) confirmed")

@@ -81,16 +81,20 @@ class Piece:
         """Tell whether the spot shows here."""
         return self.strength.shows(floor_dn=_FLOOR_UNITS, predicted=predicted)
 
-    def repaired(self) -> dict[tuple[int, int], npt.NDArray[np.float64]]:
-        """Return the new values (channels,) in DN of those pixels of the box that change."""
+    def repaired(self, *, settled: bool) -> dict[tuple[int, int], npt.NDArray[np.float64]]:
+        """Return the new values (channels,) in DN of those pixels of the box that change.
+
+        ``settled``: nothing of the profile is left, so that the repaired photo shows it no more; it
+        costs a little more error where the picture itself looks like the profile.
+        """
         found = self.strength
         learned = found.scale * self.profile
         share = _USUAL_SHARE if abs(found.spreads) >= found.core_spreads else 1.0
         own = np.hypot(_SPREAD * learned, share * found.peak_dn * self.usual)
         signal = self.expected.signal(_MEAN * learned, np.hypot(own, self.others))
-        # what is left must not show: repairing a repaired photo changes nothing
-        left = strength(self.expected.without(signal), self.profile)
-        signal += left.scale * self.profile
+        if settled:
+            left = strength(self.expected.without(signal), self.profile)
+            signal += left.scale * self.profile
         rows, columns, channels = self.expected.doubtful
         result = self.values.copy()
         result[rows, columns, channels] -= signal

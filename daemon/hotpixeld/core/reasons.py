@@ -26,6 +26,9 @@ STAYS = "found-before"  # confirmed once and not contradicted since
 NOT_FOUND_AGAIN = "not-found-again"
 HEALED = "healed"  # was there and is gone: mapped out by a service
 
+# Held only until a person says yes to all of them at once; a region or a border is not.
+ACCEPTABLE = frozenset({MANUAL, BRAKE, TOO_MANY})
+
 FOR_PEOPLE = {
     CLEAR: "surer than asked and large enough to see",
     NOT_SURE: "good pixels could look like this",

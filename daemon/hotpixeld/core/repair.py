@@ -48,7 +48,7 @@ def repair_patch(
         pieces = [piece for piece in cuts if piece is not None]
         if when == "always" or any(piece.shows(spot.predicted) for piece in pieces):
             for piece in pieces:
-                changed |= piece.repaired()
+                changed |= piece.repaired(settled=when == "visible")
     return _patch(frame, changed)
 
 

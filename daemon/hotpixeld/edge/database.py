@@ -6,6 +6,7 @@ forget it, and is compared once when the daemon opens the state.
 """
 
 import contextlib
+import os
 import sqlite3
 import time
 import zlib
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from hotpixeld.edge.lock import holder_pid
 from hotpixeld.edge.wal import read_log
-from hotpixeld.errors import StateError
+from hotpixeld.errors import NewerStateError, StateError
 
 SCHEMA_VERSION = 1
 FILE_NAME = "hotpixeld.sqlite"
@@ -190,7 +191,7 @@ def _looked_through(path: Path) -> bool:
         return False
     for _ in range(3):  # beside a living process the log may be caught in the middle of a change
         found = read_log(path)
-        if not found.damaged or holder_pid(path.with_name("lock")) is not None:
+        if not found.damaged or holder_pid(path.with_name("lock")) not in (None, os.getpid()):
             break
         time.sleep(_LOOK_AGAIN_S)
     else:
@@ -207,7 +208,7 @@ def _missing(path: Path) -> StateError:
 
 def _refuse_newer(path: Path, version: int) -> None:
     if version > SCHEMA_VERSION:
-        raise StateError(
+        raise NewerStateError(
             f"{path}: written by a newer hotpixeld (state version {version}, this one reads up to "
             f"{SCHEMA_VERSION}); install the newer program. Nothing was changed."
         )
@@ -250,7 +251,8 @@ def _tables(db: sqlite3.Connection) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _checksum_of(db: sqlite3.Connection, table: str, prefix: str = "") -> str:
+def checksum_of(db: sqlite3.Connection, table: str, prefix: str = "") -> str:
+    """Return the expression that a row's checksum must equal."""
     columns = [row["name"] for row in db.execute(f"PRAGMA table_info({table})")]
     listed = ", ".join(f'{prefix}"{name}"' for name in columns if name != "checksum")
     return f"row_checksum({listed})"
@@ -262,7 +264,7 @@ def _make_schema(db: sqlite3.Connection) -> None:
             db.execute(statement)
         for table in _tables(db):
             db.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
-            kept = _checksum_of(db, table, "new.")
+            kept = checksum_of(db, table, "new.")
             for event in ("INSERT", "UPDATE"):
                 db.execute(
                     f"CREATE TRIGGER {table}_checksum_{event.lower()} AFTER {event} ON {table} "
@@ -303,7 +305,7 @@ def verify(folder: Path) -> None:
     path = folder / FILE_NAME
     if not _looked_through(path):
         return
-    with _told(path), contextlib.closing(_read_only(path)) as db:
+    with _told(path), contextlib.closing(read_only(path)) as db:
         schema = _schema_of(db)
         findings = [row[0] for row in db.execute("PRAGMA integrity_check(5)")]
         if findings == ["ok"] and schema and _version(db, path) and schema != _schema_wanted():
@@ -314,7 +316,8 @@ def verify(folder: Path) -> None:
         raise StateError(_damage(path, "; ".join(f for f in findings if f != "ok")))
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
+def read_only(path: Path) -> sqlite3.Connection:
+    """Open a database so that not even its log goes into it; nothing is checked."""
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
     db.row_factory = sqlite3.Row
     db.create_function("row_checksum", -1, _row_checksum, deterministic=True)
@@ -324,7 +327,7 @@ def _read_only(path: Path) -> sqlite3.Connection:
 def _damaged_rows(db: sqlite3.Connection) -> Iterator[str]:
     for table in _tables(db):
         bad = db.execute(
-            f"SELECT count(*) FROM {table} WHERE checksum IS NOT {_checksum_of(db, table)}"
+            f"SELECT count(*) FROM {table} WHERE checksum IS NOT {checksum_of(db, table)}"
         ).fetchone()[0]
         if bad:
             yield f"{bad} damaged row(s) in {table}"

@@ -15,7 +15,8 @@ from typing import Literal
 
 from hotpixeld.edge.filesystem import mount_of
 from hotpixeld.edge.found import FoundFile
-from hotpixeld.edge.names import Names, printable
+from hotpixeld.edge.logs import printable
+from hotpixeld.edge.names import Names
 from hotpixeld.edge.problems import Problems
 from hotpixeld.edge.room import How
 from hotpixeld.edge.scan import Scan

@@ -25,16 +25,12 @@ import numpy as np
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.residual import STATISTICS_VERSION
 from hotpixeld.edge.atomic import atomic_file
-from hotpixeld.errors import StateError
+from hotpixeld.errors import NewerStateError, StateError
 
 FORMAT_VERSION = 1
 _MAGIC = b"HPMOMENT"
 _BAND_BYTES = 4 << 20
 _MAX_HEADER_BYTES = 1 << 16
-
-
-class NewerError(StateError):
-    """The file was written by a newer program; it is not damaged."""
 
 
 def write_generation(path: Path, moments: Moments, on_progress: Callable[[], None]) -> int:
@@ -81,7 +77,7 @@ def read_generation(path: Path, on_progress: Callable[[], None]) -> Moments:
     ------
     StateError
         The file is missing or damaged; it is left as it is.
-    NewerError
+    NewerStateError
         It is of a newer version.
     """
     try:
@@ -167,7 +163,7 @@ def _read_header(file: FileIO, path: Path) -> dict[str, Any]:
         raise StateError(f"{path}: damaged (header)")
     header: dict[str, Any] = json.loads(rest[:-4])
     if header["format"] > FORMAT_VERSION or header["statistics"] > STATISTICS_VERSION:
-        raise NewerError(f"{path}: written by a newer hotpixeld; install the newer program")
+        raise NewerStateError(f"{path}: written by a newer hotpixeld; install the newer program")
     return header
 
 

@@ -233,7 +233,7 @@ class Ledger:
                 f"INSERT INTO photos ({', '.join(row)}) VALUES ({marks}) "
                 "ON CONFLICT (path, digest) DO UPDATE SET identity = excluded.identity "
                 "RETURNING id",
-                tuple(row.values()),
+                tuple(map(_storable, row.values())),
             ).fetchone()[0]
         return int(photo_id)
 
@@ -376,7 +376,9 @@ class Ledger:
 
     def note_event(self, at: str, code: str, what: str) -> None:
         """Keep an event for the report."""
-        self.db.execute("INSERT INTO events (at, code, what) VALUES (?, ?, ?)", (at, code, what))
+        self.db.execute(
+            "INSERT INTO events (at, code, what) VALUES (?, ?, ?)", (at, code, _storable(what))
+        )
 
     def meta(self, key: str) -> str | None:
         """Return a single remembered value."""
@@ -424,5 +426,13 @@ class Ledger:
     def _update(self, table: str, row_id: int, values: dict[str, object]) -> None:
         assignments = ", ".join(f"{name} = ?" for name in values)
         self.db.execute(
-            f"UPDATE {table} SET {assignments} WHERE id = ?", (*values.values(), row_id)
+            f"UPDATE {table} SET {assignments} WHERE id = ?",
+            (*map(_storable, values.values()), row_id),
         )
+
+
+def _storable(value: object) -> object:
+    """Return a value that SQLite takes: a reason may name a file whose name is no UTF-8."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value

@@ -201,6 +201,13 @@ def set_up_logging(
     return handler
 
 
+def tell_due() -> None:
+    """Write the counts of suppressed records that are due; call it in quiet times."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LogHandler):
+            handler.tell_due(time.monotonic())
+
+
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
     """Say whether ``stream`` is the one that systemd connected to the journal (systemd.exec(5))."""
     try:

@@ -153,12 +153,3 @@ class Names:
 def is_temporary(name: str) -> bool:
     """Return True if programs use such a name for a file that they have not finished."""
     return bool(_TEMPORARY_NAME.match(name.lower()))
-
-
-def printable(path: object) -> str:
-    """Return ``path`` on one line and harmless to a terminal: what does not print is escaped."""
-    text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
-    )

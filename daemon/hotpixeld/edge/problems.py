@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotpixeld.edge.names import printable
+from hotpixeld.edge.logs import printable
 
 _LOG_AGAIN_S = 60.0
 

@@ -16,7 +16,8 @@ from typing import Literal
 from hotpixeld.edge.events import overflows_told
 from hotpixeld.edge.folder import Folder, FolderStatus
 from hotpixeld.edge.found import FoundFile, Identity, identity_at
-from hotpixeld.edge.names import PHOTO_SUFFIXES, Names, printable
+from hotpixeld.edge.logs import printable
+from hotpixeld.edge.names import PHOTO_SUFFIXES, Names
 from hotpixeld.edge.problems import Problem, Problems
 from hotpixeld.edge.room import How, Room
 from hotpixeld.edge.watching import Mode

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from hotpixeld.edge.events import EventTap, can_watch
-from hotpixeld.edge.names import printable
+from hotpixeld.edge.logs import printable
 from hotpixeld.edge.problems import Problems, raise_inotify
 from hotpixeld.edge.room import How
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from hotpixeld.core.moments import Frame, Moments, Spread
 from hotpixeld.edge.atomic import write_atomically
 from hotpixeld.edge.database import empty_log, transaction
-from hotpixeld.edge.generations import NewerError, read_generation, write_generation
+from hotpixeld.edge.generations import read_generation, write_generation
 from hotpixeld.edge.ledger import Ledger, PhotoRow, StatisticsState
 from hotpixeld.edge.photo import Photo
-from hotpixeld.errors import PhotoError, StateError
+from hotpixeld.errors import NewerStateError, PhotoError, StateError
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class Accumulation:
         for sensor in with_moments:
             try:
                 self._load(sensor.id)
-            except NewerError:
+            except NewerStateError:
                 raise
             except StateError as error:
                 log.error("%s", error)  # noqa: TRY400 (a message for the operator, not a bug)
@@ -511,7 +511,7 @@ class Accumulation:
         file = self.moments_folder / g["file"]
         try:
             moments = read_generation(file, self.on_progress)
-        except NewerError:
+        except NewerStateError:
             raise
         except StateError as error:
             return None, str(error)

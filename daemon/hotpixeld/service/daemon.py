@@ -12,20 +12,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from hotpixeld.config import Config, ConfigFile, differs_in, load_config
-from hotpixeld.config.reload import RESTART_KEYS
+from hotpixeld.config import Config
 from hotpixeld.edge import notify
 from hotpixeld.edge.found import Identity, identity_at
 from hotpixeld.edge.ledger import Ledger
+from hotpixeld.edge.logs import tell_due
 from hotpixeld.edge.watch import Watcher
 from hotpixeld.edge.whole import NotYet
-from hotpixeld.errors import ConfigError
 from hotpixeld.service.live import LiveStatus
 from hotpixeld.service.metrics import Metrics
+from hotpixeld.service.problems import Problems
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.reporting import Reporting
 from hotpixeld.service.requests import take_requests
+from hotpixeld.service.settings import Settings
 from hotpixeld.service.state import State, open_state
+from hotpixeld.service.times import rfc3339_now
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +46,10 @@ class Daemon:
     """One run of the daemon on one config file."""
 
     def __init__(self, config_path: Path) -> None:
-        self.config_file = ConfigFile(config_path)
-        self.config = load_config(config_path)
+        self.problems = Problems()
+        self.settings = Settings(config_path, self.problems)
+        self.since = rfc3339_now()
         self.stopping = False
-        self.reload_asked = False
-        self.restart = False
         self.arrival: Path | None = None
         self.busy = True
         self.pause_s = 0.0
@@ -64,8 +65,7 @@ class Daemon:
         self._take_signals()
         with contextlib.suppress(StoppedError):
             while not self.stopping:
-                self.restart = False
-                with open_state(self.config, on_progress=self._progress) as state:
+                with open_state(self.settings.config, on_progress=self._progress) as state:
                     self._serve(state)
         notify.stopping()
 
@@ -77,22 +77,22 @@ class Daemon:
 
     def _serve(self, state: State) -> None:
         """Serve with the present settings until they change or the daemon stops."""
-        with watching(self.config, state.ledger) as watcher:
-            reporting = Reporting(state, self.config_file.path, time.monotonic)
+        with watching(state.config, state.ledger) as watcher:
+            reporting = Reporting(state, self.settings.file.path, time.monotonic)
             work = QuietWork(state, time.monotonic, reporting)
-            live = LiveStatus(self.config, state, watcher)
+            live = LiveStatus(state.config, state, watcher, self.problems, self.since)
             metrics = Metrics(state, time.monotonic)
             notify.ready()
-            log.info("watching %s", ", ".join(map(str, self.config.import_folders)))
+            log.info("watching %s", ", ".join(map(str, state.config.import_folders)))
             try:
-                while not (self.stopping or self.restart):
+                while not (self.stopping or self.settings.changed()):
                     notify.alive()
+                    tell_due()
                     self._step(state, work, watcher, live)
                     _tell_report(live, reporting)
                     metrics.write(live)
                     if live.write(work):
                         reporting.want()
-                    self._reload_if_changed(live)
             finally:
                 live.write_last()
                 metrics.write_last(live)
@@ -120,23 +120,23 @@ class Daemon:
             self._put_off(error, watcher, live)
         else:
             self.pause_s = 0.0
-            live.solved("state-failing")
+            live.problems.over("state-failing")
         if state.copies.failing:
-            live.problem(
+            live.problems.say(
                 "output-failing",
                 f"copies wait: {state.copies.failing}",
                 "they are written by themselves once that is over; photos are counted meanwhile",
             )
         else:
-            live.solved("output-failing")
+            live.problems.over("output-failing")
 
     def _put_off(self, error: Exception, watcher: Watcher, live: LiveStatus) -> None:
         self.busy = False
         self.pause_s = min(max(PAUSE_S, 2 * self.pause_s), LONGEST_PAUSE_S)
-        live.problem(
+        live.problems.say(
             "state-failing",
             f"the state cannot be written: {error}",
-            f"free space on {self.config.state}; nothing is lost, it goes on by itself",
+            f"free space on {self.settings.config.state}; nothing is lost, it goes on by itself",
         )
         if self.arrival and isinstance(error, OSError) and error.errno == errno.EFBIG:
             watcher.retry_later(self.arrival)  # the limit is on this file, not on the disk
@@ -162,37 +162,7 @@ class Daemon:
         log.info("%s: stopping", signal.Signals(number).name)
 
     def _reload(self, _number: int, _frame: FrameType | None) -> None:
-        self.reload_asked = True
-
-    def _reload_if_changed(self, live: LiveStatus) -> None:
-        if not (self.config_file.changed(time.monotonic()) or self.reload_asked):
-            return
-        self.reload_asked = False
-        notify.reloading()
-        try:
-            new = load_config(self.config_file.path)
-        except (ConfigError, OSError) as error:
-            live.problem(
-                "config-bad",
-                f"the config file is bad, the earlier settings stay: {error}",
-                f"mend {self.config_file.path}",
-            )
-            notify.ready()
-            return
-        live.solved("config-bad")
-        changed = differs_in(self.config, new)
-        if any(key in RESTART_KEYS for key in changed):
-            live.problem(
-                "restart-needed",
-                "`state` has changed in the config file",
-                "restart the daemon to use the other state folder",
-            )
-            new = new.model_copy(update={"state": self.config.state})
-        if changed:
-            log.info("config reloaded: %s", ", ".join(changed))
-        self.config = new
-        self.restart = bool(changed)
-        notify.ready()
+        self.settings.reload_asked = True
 
 
 @contextlib.contextmanager
@@ -216,9 +186,9 @@ def watching(config: Config, ledger: Ledger) -> Iterator[Watcher]:
 
 def _tell_report(live: LiveStatus, reporting: Reporting) -> None:
     if reporting.failure:
-        live.problem("report-failing", reporting.failure, "free space there, or mend `report`")
+        live.problems.say("report-failing", reporting.failure, "free space there, or mend `report`")
     else:
-        live.solved("report-failing")
+        live.problems.over("report-failing")
 
 
 def take(state: State, watcher: Watcher, path: Path) -> None:

@@ -15,7 +15,7 @@ from hotpixeld.core.repair import repair_patch
 from hotpixeld.edge.copies import EncodedCopy
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.encode import encode_copy
-from hotpixeld.edge.ledger import CopyState, Ledger, PhotoRow, SensorRow, StatisticsState
+from hotpixeld.edge.ledger import CopyRow, CopyState, Ledger, PhotoRow, SensorRow, StatisticsState
 from hotpixeld.edge.photo import Photo, read_photo
 from hotpixeld.edge.whole import NotYet, read_whole
 from hotpixeld.errors import PhotoError
@@ -60,6 +60,7 @@ class Handling:
         self.copies = copies
         self.detection = detection
         self.now = now
+        self.carried: dict[bytes, CopyRow] = {}  # copies that an earlier state had written
 
     def handle(self, path: Path, data: bytes, identity: str) -> Outcome:
         """Take one whole photo through the program, as DESIGN draws it.
@@ -83,7 +84,12 @@ class Handling:
         sensor = self.ledger.sensor_of(photo.sensor)
         signature = self.detection.signature(photo)
         similar = self.detection.similar_photo(sensor, signature)
-        copied = self.repair(path, photo, sensor, earlier=None)
+        standing = self.carried.pop(photo.digest, None)
+        copied = (
+            CopyOutcome("written", standing.note, standing)
+            if standing
+            else self.repair(path, photo, sensor, earlier=None)
+        )
         spool_digest = None if similar else self.accumulation.spool(photo)
         photo_id = self._record(
             path,

@@ -1,10 +1,9 @@
 """What the running daemon tells `status`: a small file beside the state, written on change."""
 
 import json
-import logging
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from hotpixeld import __version__
@@ -14,56 +13,29 @@ from hotpixeld.edge.atomic import write_atomically
 from hotpixeld.edge.folder import FolderStatus
 from hotpixeld.edge.logs import printable
 from hotpixeld.edge.watch import Watcher
+from hotpixeld.service.problems import Problem, Problems
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.state import State
-from hotpixeld.service.times import rfc3339, rfc3339_now
-
-log = logging.getLogger(__name__)
+from hotpixeld.service.times import rfc3339
 
 FILE_NAME = "status.json"
 LEAST_INTERVAL_S = 1.0
-LOG_INTERVAL_S = 60.0
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that a person should know of, and what to do about it."""
-
-    code: str
-    since: str
-    what: str
-    advice: str
 
 
 class LiveStatus:
-    """The problems and counters of one run of the daemon."""
+    """The problems and counters of one run of the daemon, which began at ``since``."""
 
-    def __init__(self, config: Config, state: State, watcher: Watcher) -> None:
+    def __init__(
+        self, config: Config, state: State, watcher: Watcher, problems: Problems, since: str
+    ) -> None:
         self.path = config.state / FILE_NAME
         self.state = state
         self.watcher = watcher
-        self.since = rfc3339_now()
-        self._problems: dict[str, Problem] = {}
-        self._logged_s: dict[str, float] = {}
+        self.problems = problems
+        self.since = since
         self._written: str = ""
         self._codes: set[str] = set()
         self._written_s = -LEAST_INTERVAL_S
-
-    def problem(self, code: str, what: str, advice: str) -> None:
-        """Say that something is wrong; the log hears of each code once a minute at most."""
-        before = self._problems.get(code)
-        self._problems[code] = Problem(
-            code, before.since if before else rfc3339_now(), what, advice
-        )
-        now_s = time.monotonic()
-        if before is None or now_s - self._logged_s[code] >= LOG_INTERVAL_S:
-            self._logged_s[code] = now_s
-            log.error("%s; %s", what, advice)
-
-    def solved(self, code: str) -> None:
-        """Say that it is well again."""
-        if self._problems.pop(code, None) is not None:
-            log.info("%s: well again", code)
 
     def write(self, work: QuietWork) -> bool:
         """Write the status file where it would say something else, once a second at most.
@@ -94,7 +66,7 @@ class LiveStatus:
     def _found(self) -> dict[str, Any]:
         health = self.watcher.status()
         problems = [
-            *self._problems.values(),
+            *self.problems.now(),
             *(Problem(p.code, rfc3339(p.since), p.what, p.advice) for p in health.problems),
             *(
                 Problem("moments-damaged", self.since, what, "run hotpixeld rebuild")
@@ -117,7 +89,7 @@ class LiveStatus:
         try:
             write_atomically(self.path, text.encode(), sync=False)
         except OSError as error:
-            self.problem("status-file", f"{self.path}: {error}", "free space there")
+            self.problems.say("status-file", f"{self.path}: {error}", "free space there")
 
 
 def _folder(folder: FolderStatus) -> dict[str, Any]:

@@ -93,14 +93,14 @@ class Metrics:
                 write_atomically(self.target, text, sync=False)
                 self._written = text
         except ImportError:
-            live.problem(
+            live.problems.say(
                 "metrics-extra",
                 "`metrics` is set, and the package that writes them is not installed",
                 "pip install 'hotpixeld[metrics]', or set metrics: false",
             )
         except OSError as error:
-            live.problem(
+            live.problems.say(
                 "metrics-failing", f"{self.target}: {error}", "free space there, or mend it"
             )
         else:
-            live.solved("metrics-failing")
+            live.problems.over("metrics-failing")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hotpixeld.core.reasons import FOR_PEOPLE
+from hotpixeld.core.reasons import ACCEPTABLE, FOR_PEOPLE
 from hotpixeld.edge.atomic import write_atomically
 from hotpixeld.edge.ledger import Ledger, SensorRow
 from hotpixeld.edge.logs import printable
@@ -34,6 +34,7 @@ from hotpixeld.service.times import rfc3339_now
 from hotpixeld.service.windows import Resident, window_of
 
 MOST_PICTURED = 30  # of all sensors
+MOST_CANDIDATES = 4  # of one sensor, with pictures
 MOST_LISTED = 500  # rows of one table
 _PICTURED_STATES = ("confirmed", "held", "retired")
 
@@ -65,6 +66,7 @@ class Defect:
     neighbourhood: Neighbourhood | None
     shots: list[Shot]
     strengths: list[Strength]
+    shown: int
     plot: str
     confirm: str
     reject: str
@@ -81,6 +83,7 @@ class SensorPart:
     photos: dict[str, int]
     ranked_at: str | None
     held: str
+    acceptable: int
     accept_held: str
     tally: dict[str, int]
     map: str
@@ -125,6 +128,8 @@ def write_report(source: ReportSource, target: Path) -> Iterator[None]:
     for row in rows:
         pixels = read_pixels(source.ledger.db, row.id)
         pictured = [p for state in _PICTURED_STATES for p in pixels if p.state == state][:left]
+        pictured += [p for p in pixels if p.state == "candidate"][: min(left, MOST_CANDIDATES)]
+        pictured = pictured[:left]
         left -= len(pictured)
         seen: list[Showing] = [Showing() for _ in pictured]
         if pictured:
@@ -179,6 +184,7 @@ def _sensor_part(
         photos={state: source.ledger.count(row.id, state) for state in states},  # type: ignore[arg-type]
         ranked_at=row.ranked_at,
         held=FOR_PEOPLE.get(row.held_reason, row.held_reason),
+        acceptable=sum(p.state == "held" and p.reason in ACCEPTABLE for p in pixels),
         accept_held=_command(source, row, "confirm", "--held"),
         tally=tally,
         map=sensor_map(
@@ -201,6 +207,7 @@ def _defect(source: ReportSource, row: SensorRow, pixel: PixelRow, showing: Show
         neighbourhood=_neighbourhood(source, row, pixel),
         shots=showing.best_shots(),
         strengths=strengths,
+        shown=sum(strength.spreads >= SHOWN_SPREADS for strength in strengths),
         plot=strength_plot(
             strengths,
             shown=SHOWN_SPREADS,

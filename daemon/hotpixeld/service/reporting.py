@@ -104,6 +104,9 @@ class Reporting:
             log.debug("report written: %s", self.target)
         except (OSError, sqlite3.OperationalError) as error:
             self._end(f"the report cannot be written: {error}")
+        except Exception as error:  # a page is no reason to stop repairing photos
+            log.exception("a bug in the report")
+            self._end(f"a bug keeps the report from being written: {error!r}")
         self._spent_s += self.clock_s() - start_s
         if self._writing is None:
             self._rest_until_s = self.clock_s() + REST * self._spent_s

@@ -67,9 +67,11 @@ class Showing:
 
     def best_shots(self) -> list[Shot]:
         """Return the shots to show: of each stretch of time the one in which it shows most."""
+        if not self.shots:
+            return []
         stretches = np.array_split(np.arange(len(self.shots)), min(MOST_SHOTS, len(self.shots)))
         chosen = []
-        for numbers in stretches if self.shots else []:
+        for numbers in stretches:
             shots = [self.shots[number] for number in numbers]
             chosen.append(max(shots, key=lambda shot: (bool(shot.after), shot.spreads)))
         return chosen

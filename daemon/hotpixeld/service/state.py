@@ -12,6 +12,7 @@ from hotpixeld.edge.atomic import sweep_temporaries
 from hotpixeld.edge.database import open_database, verify
 from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.lock import hold
+from hotpixeld.errors import StateError
 from hotpixeld.service.accumulation import Accumulation
 from hotpixeld.service.copying import Copies
 from hotpixeld.service.cores import cores, usable_cores
@@ -24,6 +25,10 @@ _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
+
+
+# What a rebuild carries over, in one file; while it is there the rebuild is not through.
+CARRIED = "rebuilding.json"
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ def open_state(
     *,
     now: Callable[[], str] = rfc3339_now,
     on_progress: Callable[[], None] = lambda: None,
+    rebuilding: bool = False,
 ) -> Iterator[State]:
     """Open, or make, the state of ``config`` and sweep what a crash left in it.
 
@@ -57,6 +63,11 @@ def open_state(
     folder = config.state
     folder.mkdir(parents=True, exist_ok=True)
     with hold(folder / "lock"), contextlib.ExitStack() as closing:
+        if (folder / CARRIED).exists() and not rebuilding:
+            raise StateError(
+                f"{folder}: a rebuild was broken off; run `hotpixeld rebuild` again. The old "
+                "state is kept, and nothing was changed now"
+            )
         sweep_temporaries(folder)
         verify(folder)
         db = open_database(folder, create=True)
