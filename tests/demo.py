@@ -32,15 +32,15 @@ def main() -> None:
         daemon.drop("after.jpg", last.jpeg)
         wait_for((daemon.repaired / "after.jpg").exists, "the next photo comes out repaired")
         picture = folder / "before_and_after.png"
-        side_by_side(last.jpeg, (daemon.repaired / "after.jpg").read_bytes()).save(picture)
+        copy = (daemon.repaired / "after.jpg").read_bytes()
+        side_by_side(last.jpeg, copy, STUCK.column, STUCK.row).save(picture)
         daemon.stop()
     say("the next photo, before and after:")
     say(str(picture))
 
 
-def side_by_side(before: bytes, after: bytes) -> Image.Image:
-    """Return the surroundings of the pixel in both, enlarged."""
-    x, y = STUCK.column, STUCK.row
+def side_by_side(before: bytes, after: bytes, x: int, y: int) -> Image.Image:
+    """Return the surroundings of a pixel in both, enlarged: so the README's picture was made."""
     box = (x - HALF_PX, y - HALF_PX, x + HALF_PX + 1, y + HALF_PX + 1)
     side = (2 * HALF_PX + 1) * ENLARGED
     picture = Image.new("RGB", (2 * side + ENLARGED, side), "white")
