@@ -6,11 +6,13 @@ _hotpixeld() {
         case "$command:$word" in
             ":run") command="run" ;;
             ":scan") command="scan" ;;
+            ":rebuild") command="rebuild" ;;
             ":status") command="status" ;;
             ":report") command="report" ;;
             ":pixels") command="pixels" ;;
             ":sensors") command="sensors" ;;
             ":photos") command="photos" ;;
+            ":backfill") command="backfill" ;;
             ":find") command="find" ;;
             ":correct") command="correct" ;;
             ":doctor") command="doctor" ;;
@@ -33,6 +35,7 @@ _hotpixeld() {
     case "$command $before" in
         "run -c"|"run --config") files=1 ;;
         "scan -c"|"scan --config") files=1 ;;
+        "rebuild -c"|"rebuild --config") files=1 ;;
         "status -c"|"status --config") files=1 ;;
         "report -c"|"report --config") files=1 ;;
         "report -o"|"report --output") files=1 ;;
@@ -58,15 +61,19 @@ _hotpixeld() {
         "photos list -c"|"photos list --config") files=1 ;;
         "photos list --state") words="waiting pending folded similar duplicate refused lost own-copy none written unaffected failed" ;;
         "photos retry -c"|"photos retry --config") files=1 ;;
+        "backfill -c"|"backfill --config") files=1 ;;
+        "backfill --jobs") words= ;;
+        "backfill --scheduler") words= ;;
         "find --top") words= ;;
         "find --jobs") words= ;;
         "correct -o"|"correct --output") files=1 ;;
         "doctor -c"|"doctor --config") files=1 ;;
         "systemd-dropin -c"|"systemd-dropin --config") files=1 ;;
         *) case "$command" in
-            "") words="run scan status report pixels sensors photos find correct doctor check-config config-schema systemd-dropin -h --help --version" ;;
+            "") words="run scan rebuild status report pixels sensors photos backfill find correct doctor check-config config-schema systemd-dropin -h --help --version" ;;
             "run") words="-h --help -c --config" ;;
             "scan") words="-h --help -c --config --dry-run" ;;
+            "rebuild") words="-h --help -c --config" files=1 ;;
             "status") words="-h --help -c --config --json" ;;
             "report") words="-h --help -c --config -o --output" ;;
             "pixels") words="list confirm reject forget add export import -h --help" ;;
@@ -83,6 +90,7 @@ _hotpixeld() {
             "photos") words="list retry -h --help" ;;
             "photos list") words="-h --help -c --config --json --state" ;;
             "photos retry") words="-h --help -c --config" files=1 ;;
+            "backfill") words="-h --help -c --config --jobs --scheduler" files=1 ;;
             "find") words="-h --help --top --jobs --json" files=1 ;;
             "correct") words="-h --help -o --output --displayed --reencode --force" files=1 ;;
             "doctor") words="-h --help -c --config" ;;
