@@ -165,7 +165,7 @@ def test_without_a_compiler_the_build_works_and_makes_no_kernel(tmp_path: Path) 
 
 
 @compiler
-@pytest.mark.parametrize("rounds", [400, pytest.param(20_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("rounds", [150, pytest.param(20_000, marks=pytest.mark.soak)])
 def test_the_kernel_reads_and_writes_only_what_it_was_given(tmp_path: Path, rounds: int) -> None:
     library = tmp_path / "_kernel.so"
     include = sysconfig.get_paths()["include"]

@@ -394,11 +394,10 @@ FAST static void next_row(Strip *strip, const Frame *frame, const Rules *rules, 
     read_row(strip, frame, rules->shape, y, left, width, slot);
     if (rows < 4)
         return;
-    int16_t own[STRIP_PX + 6];
+    int16_t own[STRIP_PX + 6]; /* on the stack, where the compiler sees that nothing else is */
+    uint16_t restless[STRIP_PX + 6];
     const int16_t *residual[MOST_CHANNELS];
-    uint16_t *restrict restless = strip->restless[newest], *restrict seven = strip->seven;
-    for (Py_ssize_t i = 0; i < span; i++)
-        seven[i] -= restless[i], restless[i] = 0;
+    memset(restless, 0, (size_t)span * sizeof *restless);
     for (Py_ssize_t c = 0; c < channels; c++) {
         int16_t(*values)[STRIP_PX + 10] = strip->values[c];
         if (rules->shape.value_bytes == 1) /* two calls, so that each is compiled for its own */
@@ -410,8 +409,9 @@ FAST static void next_row(Strip *strip, const Frame *frame, const Rules *rules, 
         memcpy(strip->residual[c][rows % 4], own + 3, (size_t)width * sizeof *own);
         residual[c] = strip->residual[c][(rows + 1) % 4];
     }
+    uint16_t *restrict seven = strip->seven, *restrict oldest = strip->restless[newest];
     for (Py_ssize_t i = 0; i < span; i++)
-        seven[i] += restless[i];
+        seven[i] += restless[i] - oldest[i], oldest[i] = restless[i];
     if (rows >= 10)
         weigh(strip, residual, newest, rules->reciprocals, rules->shape.value_bytes == 1 ? 0 : 2,
               channels, width, total);

@@ -59,11 +59,12 @@ def write_generation(path: Path, moments: Moments, on_progress: Callable[[], Non
         with ThreadPoolExecutor(1, "checksum") as beside:
             for array in arrays.values():
                 values = np.ascontiguousarray(array).data.cast("B")
-                for offset in range(0, len(values), _BAND_BYTES):
-                    band = values[offset : offset + _BAND_BYTES]
-                    checksum = beside.submit(zlib.crc32, band)  # while the band is written
+                offsets = range(0, len(values), _BAND_BYTES)
+                bands = [values[offset : offset + _BAND_BYTES] for offset in offsets]
+                # the checksums are taken while the bands before them are written
+                for band, checksum in zip(bands, beside.map(zlib.crc32, bands), strict=True):
                     file.write(band)
-                    file.write(struct.pack("<I", checksum.result()))
+                    file.write(struct.pack("<I", checksum))
                     size_bytes += len(band) + 4
                     on_progress()
     return size_bytes
