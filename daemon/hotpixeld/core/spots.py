@@ -18,6 +18,7 @@ _CORE_SHARE = 0.3  # suspects far below the greatest are its ringing, not its co
 _CALM_RATIO = 0.6  # of the surroundings' variance: more may be chance
 _CALM_SHARE = 0.3
 _LEAST_AROUND = 8
+_PLATEAU_SHARE = 0.9  # a pixel this near the peak's height may be the spot's middle as well
 _STUCK_RATIO = 0.4  # a stuck pixel varies less than this share of its surroundings' variance
 
 
@@ -28,7 +29,8 @@ class Spot:
     Attributes
     ----------
     row, column : int
-        The peak: where the running mean stands off most.
+        The middle of what stands off at least half as much as the peak (of two middle ones the
+        greater), where that pixel is about as high as the peak; else the peak.
     score : float
         -log10 of the expected number of good subpixels like its surest one.
     by_calm : bool
@@ -36,7 +38,7 @@ class Spot:
     kind : str
         ``stuck``, ``hot`` or ``dead``.
     mean_dn, variance_dn2, excess_dn : tuple of float
-        At the peak, per channel.
+        There, per channel.
     footprint : tuple of FootprintPixel
         Every pixel that it spoils.
     half_area_px : int
@@ -123,22 +125,38 @@ def measured(sums: Sums, suspects: Suspects, surest: int, *, score: float, by_ca
     any_channel: npt.NDArray[np.bool_] = np.any(spoiled, axis=2)
     spoiled &= _connected(any_channel, core)[..., None]
     deviation = np.hypot(excess, still) if by_calm else sign * excess
-    half = (deviation[..., peak[2]] >= 0.5 * strength_dn) & _grown(core, _REACH_PX)
+    height = deviation[..., peak[2]]
+    half = (height >= 0.5 * strength_dn) & _grown(core, _REACH_PX)
+    row, column = _middle(height, half, (int(peak[0]), int(peak[1])))
     quiet = bool(variance[peak] < _STUCK_RATIO * beside[peak[2]])
     always_darker = sign < 0 and abs(peak_dn) > 0.6 * strength_dn
     return Spot(
-        row=int(peak[0]) + top,
-        column=int(peak[1]) + left,
+        row=row + top,
+        column=column + left,
         score=score,
         by_calm=by_calm,
         kind="dead" if always_darker else "stuck" if quiet else "hot",
-        mean_dn=_numbers(mean[peak[:2]]),
-        variance_dn2=_numbers(variance[peak[:2]]),
-        excess_dn=_numbers(excess[peak[:2]]),
+        mean_dn=_numbers(mean[row, column]),
+        variance_dn2=_numbers(variance[row, column]),
+        excess_dn=_numbers(excess[row, column]),
         footprint=_footprint(spoiled, excess, top, left),
         half_area_px=int(half.sum()),
         strength_dn=strength_dn,
     )
+
+
+def _middle(
+    height: npt.NDArray[np.float64], half: npt.NDArray[np.bool_], peak: tuple[int, int]
+) -> tuple[int, int]:
+    """Return the middle of the half-height area if it is as high as the peak, else the peak.
+
+    On the plateau of a wide spot the greatest of the equals is a matter of noise.
+    """
+    start = np.zeros_like(half)
+    start[peak] = True
+    rows, columns = np.nonzero(_connected(half | start, start))
+    middle = int(np.floor(rows.mean() + 0.5)), int(np.floor(columns.mean() + 0.5))
+    return middle if height[middle] >= _PLATEAU_SHARE * height[peak] else peak
 
 
 def _over_its_surroundings(
