@@ -90,7 +90,7 @@ class Handling:
             if standing
             else self.repair(path, photo, sensor, earlier=None)
         )
-        spool_digest = None if similar else self.accumulation.spool(photo)
+        spool_digest = None if similar else self.accumulation.spool.keep(photo)
         photo_id = self._record(
             path,
             photo,
@@ -286,7 +286,7 @@ class Handling:
     def _count_after_all(self, row: PhotoRow, path: Path, photo: Photo, identity: str) -> Outcome:
         """Fold a photo whose bytes were gone when they were needed, and are here again."""
         assert row.sensor_id is not None
-        spool_digest = self.accumulation.spool(photo)
+        spool_digest = self.accumulation.spool.keep(photo)
         state = self.accumulation.initial_state(row.sensor_id)
         with transaction(self.ledger.db):
             self.ledger.move_photo(row.id, path, identity)
