@@ -182,8 +182,10 @@ class Handling:
         A full or failing output stops nothing else: the copy has failed with the reason, and is
         tried again.
         """
-        footprints = self.detection.footprints(sensor, photo)
-        patch = repair_patch(photo.frame, footprints, when=self.config.repair.when)
+        footprints, predicted = self.detection.defects_in(sensor, photo)
+        patch = repair_patch(
+            photo.frame, footprints, when=self.config.repair.when, predicted=predicted
+        )
         standing = self.ledger.copy_of(earlier.id) if earlier else None
         if not len(patch) and standing is None and self.config.copies.unaffected == "skip":
             return CopyOutcome("unaffected", "")
