@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotpixeld.core.moments import Frame, Moments, Spread
-from hotpixeld.edge.atomic import write_atomically
+from hotpixeld.edge.atomic import make_folder, write_atomically
 from hotpixeld.edge.database import empty_log, transaction
 from hotpixeld.edge.generations import read_generation, write_generation
 from hotpixeld.edge.ledger import Ledger, PhotoRow, StatisticsState
@@ -128,7 +128,7 @@ class Accumulation:
         """
         self._check_counts()
         for folder in (self.moments_folder, self.spool_folder):
-            folder.mkdir(exist_ok=True)
+            make_folder(folder)
         self._sweep_files()
         self._to_replay.extend(photo.id for photo in self.ledger.photos(states=("pending",)))
         with_moments = [s for s in self.ledger.sensors() if self._generations(s.id)]
