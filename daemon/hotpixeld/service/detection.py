@@ -14,7 +14,7 @@ from hotpixeld.core.rank import Ranking, rank
 from hotpixeld.core.repair import footprint_at
 from hotpixeld.core.similarity import find_similar, signature
 from hotpixeld.core.verdicts import Known, Verdict, Word, decide_all
-from hotpixeld.edge.atomic import write_atomically
+from hotpixeld.edge.atomic import make_folder, write_atomically
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.ledger import Ledger, SensorRow
 from hotpixeld.edge.logs import NOTICE
@@ -56,7 +56,7 @@ class Detection:
 
     def open(self) -> None:
         """Take up what was said while the daemon was not running."""
-        self.pixels_folder.mkdir(exist_ok=True)
+        make_folder(self.pixels_folder)
         for sensor in self.ledger.sensors():
             self.reconsider(sensor)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotpixeld.core.moments import Moments
+from hotpixeld.edge.atomic import make_folder
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.generations import read_generation, write_generation
 from hotpixeld.edge.ledger import Ledger
@@ -85,7 +86,7 @@ class Epochs:
             The ledger contradicts itself; nothing was changed.
         """
         self._check_counts()
-        self.folder.mkdir(exist_ok=True)
+        make_folder(self.folder)
         kept = {row[0] for row in self.ledger.db.execute("SELECT file FROM generations")}
         for file in self.folder.iterdir():
             if file.name not in kept and file.suffix != ".damaged":

@@ -8,7 +8,7 @@ import hashlib
 import logging
 from pathlib import Path
 
-from hotpixeld.edge.atomic import write_atomically
+from hotpixeld.edge.atomic import make_folder, write_atomically
 from hotpixeld.edge.ledger import Ledger, PhotoRow
 from hotpixeld.edge.photo import Photo
 
@@ -27,7 +27,7 @@ class Spool:
 
     def open(self) -> None:
         """Make the folder, and remove what no photo of the ledger claims."""
-        self.folder.mkdir(exist_ok=True)
+        make_folder(self.folder)
         rows = self.ledger.db.execute("SELECT digest FROM photos WHERE spool_digest IS NOT NULL")
         claimed = {self.file(bytes(row[0])) for row in rows}
         for file in self.folder.iterdir():
