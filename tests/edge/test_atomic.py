@@ -11,6 +11,7 @@ from hotpixeld.edge.atomic import (
     TEMPORARY,
     atomic_file,
     copy_atomically,
+    make_folder,
     sweep_temporaries,
     write_atomically,
 )
@@ -189,3 +190,21 @@ def test_without_sync_nothing_waits_for_the_disk(
     monkeypatch.setattr(os, "fsync", never)
     write_atomically(tmp_path / "status.json", b"{}", sync=False)
     assert _tree(tmp_path) == {"status.json": b"{}"}
+
+
+def test_folders_are_made_down_to_the_last_and_each_name_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+    monkeypatch.setattr(
+        os, "fsync", lambda opened: synced.append(Path(f"/proc/self/fd/{opened}").readlink())
+    )
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert synced == [tmp_path, tmp_path / "a"]
+    make_folder(tmp_path / "a" / "b")
+    assert len(synced) == 2
+    (tmp_path / "file").write_bytes(b"kept")
+    with pytest.raises(NotADirectoryError):
+        make_folder(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"kept"

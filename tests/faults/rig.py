@@ -127,7 +127,13 @@ class Rig:
             state.accumulation.commit(sensor_id)
 
     def run_with(self, *injections: str, run: Callable[[], None] | None = None) -> int:
-        """Run in a forked process under strace; return its exit code, negative for a signal.
+        """Run in a forked process under strace; return its exit code, negative for a signal."""
+        names = ",".join(injection.split(":")[0] for injection in injections)
+        options = [f"--inject={injection}" for injection in injections]
+        return self.traced(f"--trace={names}", *options, run=run)
+
+    def traced(self, *options: str, run: Callable[[], None] | None = None) -> int:
+        """Run in a forked process under strace with options; return as `run_with`.
 
         The fork saves the time to start Python, and strace is attached before anything is done.
         """
@@ -136,12 +142,9 @@ class Rig:
             os.kill(os.getpid(), signal.SIGSTOP)
             _end_with(run or self.run)
         os.waitpid(child, os.WUNTRACED)
-        options = [f"--inject={injection}" for injection in injections]
-        names = ",".join(injection.split(":")[0] for injection in injections)
         with (self.folder / "strace").open("wb") as said:
             tracer = subprocess.Popen(
-                ["strace", "-f", "-qq", f"--trace={names}", *options, "-p", str(child)],
-                stderr=said,
+                ["strace", "-f", "-qq", *options, "-p", str(child)], stderr=said
             )
             _wait_traced(child, tracer, self.folder / "strace")
             os.kill(child, signal.SIGCONT)

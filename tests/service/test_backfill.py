@@ -87,7 +87,7 @@ def assert_newest_epochs_are(state: State, expected: list[list[Path]]) -> None:
     rows = state.ledger.db.execute("SELECT * FROM generations ORDER BY epoch DESC").fetchall()
     assert len(rows) == len(expected)
     for row, paths in zip(rows, expected, strict=True):
-        moments = read_generation(state.accumulation.moments_folder / row["file"], lambda: None)
+        moments = read_generation(state.accumulation.stored.folder / row["file"], lambda: None)
         assert moments.count == row["photos"] == len(paths)
         for name, array in summed(paths).items():
             assert np.array_equal(array, moments.arrays()[name])

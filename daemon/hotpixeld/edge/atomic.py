@@ -120,6 +120,28 @@ def copy_atomically(source: BinaryIO, path: Path, **options: Unpack[Options]) ->
         return os.fstat(file.fileno()).st_size
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, that are missing; what was made outlasts a power loss.
+
+    Raises
+    ------
+    OSError
+        It cannot be made or its name cannot be synced, or something else has the name.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+    for folder in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+        with contextlib.suppress(PermissionError):  # a folder that we may write but not read
+            above = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                _sync_folder(above)
+            finally:
+                os.close(above)
+    if missing and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+
+
 def sweep_temporaries(folder: Path) -> int:
     """Remove the temporaries that killed processes left in ``folder`` and below; return how many.
 

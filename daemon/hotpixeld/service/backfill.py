@@ -318,10 +318,10 @@ class _Backfill:
         """Make the newest epochs the sensor's own: the current one first, for a crash between."""
         top = held[-1] - 1 if held else 0
         for number, epoch in zip(range(top, top - len(epochs), -1), reversed(epochs), strict=True):
-            written = self.state.accumulation.write_epoch(row.id, number, epoch.moments)
+            written = self.state.accumulation.stored.write(row.id, number, epoch.moments)
             with transaction(self.ledger.db):
                 ids = self._add_rows(epoch.entries, row, "pending")
-                self.state.accumulation.record_epoch(written, ids)
+                self.state.accumulation.stored.record(written, ids)
         if sum(epoch.moments.count for epoch in epochs) >= self.config.detection.min_photos:
             self.state.detection.rank(self.ledger.sensor(row.id))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotpixeld.config import Config
-from hotpixeld.edge.atomic import sweep_temporaries, write_atomically
+from hotpixeld.edge.atomic import make_folder, sweep_temporaries, write_atomically
 from hotpixeld.edge.copies import EncodedCopy
 from hotpixeld.edge.ledger import CopyRow, CopyState, Ledger, PhotoRow
 from hotpixeld.edge.names import PHOTO_SUFFIXES
@@ -48,7 +48,7 @@ class Copies:
 
     def open(self) -> None:
         """Make the output folder, and remove temporaries that a crash left there."""
-        self.config.output.mkdir(parents=True, exist_ok=True)
+        make_folder(self.config.output)
         sweep_temporaries(self.config.output)
 
     def write(

@@ -8,11 +8,12 @@ from pathlib import Path
 from hotpixeld.config import Config
 from hotpixeld.core import reasons
 from hotpixeld.core.defects import Candidate, FootprintPixel
+from hotpixeld.core.prediction import Prediction
 from hotpixeld.core.rank import Ranking, rank
 from hotpixeld.core.repair import footprint_at
 from hotpixeld.core.similarity import find_similar, signature
 from hotpixeld.core.verdicts import Known, Verdict, Word, decide_all
-from hotpixeld.edge.atomic import write_atomically
+from hotpixeld.edge.atomic import make_folder, write_atomically
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.ledger import Ledger, SensorRow
 from hotpixeld.edge.logs import NOTICE
@@ -49,31 +50,42 @@ class Detection:
         self.now = now
         self.on_progress = on_progress
         self.pixels_folder = config.state / "pixels"
-        self._maps: dict[int, list[PixelRow]] = {}
+        self._maps: dict[int, list[tuple[PixelRow, Prediction]]] = {}
         self._considered: set[int] = set()
         self._signatures: dict[int, tuple[list[bytes], list[int]]] = {}
 
     def open(self) -> None:
         """Take up what was said while the daemon was not running."""
-        self.pixels_folder.mkdir(exist_ok=True)
+        make_folder(self.pixels_folder)
         for sensor in self.ledger.sensors():
             self.reconsider(sensor)
 
     # --- what a photo asks
 
-    def footprints(self, sensor: SensorRow, photo: Photo) -> list[Sequence[FootprintPixel]]:
-        """Return what each confirmed defect may spoil in a photo of its sensor."""
+    def defects_in(
+        self, sensor: SensorRow, photo: Photo
+    ) -> tuple[list[Sequence[FootprintPixel]], list[float]]:
+        """Return what each confirmed defect may spoil in a photo of its sensor, and how strongly.
+
+        The strength is what exposure and ISO let one expect, as a factor on the usual one.
+        """
         if sensor.id not in self._considered:  # the config may name pixels of a new sensor
             self.reconsider(sensor)
         if sensor.id not in self._maps:
-            self._maps[sensor.id] = [
-                pixel
-                for pixel in read_pixels(self.ledger.db, sensor.id)
-                if pixel.state == "confirmed"
-            ]
-        return [
+            self._maps[sensor.id] = self._read_map(sensor)
+        known = self._maps[sensor.id]
+        footprints: list[Sequence[FootprintPixel]] = [
             pixel.candidate.footprint or footprint_at(photo.frame, pixel.row, pixel.column)
-            for pixel in self._maps[sensor.id]
+            for pixel, _ in known
+        ]
+        return footprints, [told.at(photo.iso, photo.exposure_s) for _, told in known]
+
+    def _read_map(self, sensor: SensorRow) -> list[tuple[PixelRow, Prediction]]:
+        history = read_history(self.ledger, self.ledger.sensor(sensor.id))
+        return [
+            (pixel, history.prediction(pixel.row, pixel.column) if history else Prediction())
+            for pixel in read_pixels(self.ledger.db, sensor.id)
+            if pixel.state == "confirmed"
         ]
 
     def similar_photo(self, sensor: SensorRow, own: bytes) -> str:

@@ -90,7 +90,7 @@ class Handling:
             if standing
             else self.repair(path, photo, sensor, earlier=None)
         )
-        spool_digest = None if similar else self.accumulation.spool(photo)
+        spool_digest = None if similar else self.accumulation.spool.keep(photo)
         photo_id = self._record(
             path,
             photo,
@@ -185,8 +185,10 @@ class Handling:
         standing = self.ledger.copy_of(earlier.id) if earlier else None
         if standing is None and not any(map(path.is_relative_to, self.config.import_folders)):
             return CopyOutcome("none", "")  # of an archive: it counts, but nobody imported it
-        footprints = self.detection.footprints(sensor, photo)
-        patch = repair_patch(photo.frame, footprints, when=self.config.repair.when)
+        footprints, predicted = self.detection.defects_in(sensor, photo)
+        patch = repair_patch(
+            photo.frame, footprints, when=self.config.repair.when, predicted=predicted
+        )
         if not len(patch) and standing is None and self.config.copies.unaffected == "skip":
             return CopyOutcome("unaffected", "")
         try:
@@ -288,7 +290,7 @@ class Handling:
     def _count_after_all(self, row: PhotoRow, path: Path, photo: Photo, identity: str) -> Outcome:
         """Fold a photo whose bytes were gone when they were needed, and are here again."""
         assert row.sensor_id is not None
-        spool_digest = self.accumulation.spool(photo)
+        spool_digest = self.accumulation.spool.keep(photo)
         state = self.accumulation.initial_state(row.sensor_id)
         with transaction(self.ledger.db):
             self.ledger.move_photo(row.id, path, identity)

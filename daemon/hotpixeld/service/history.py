@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from hotpixeld.core.dating import Dating, date
 from hotpixeld.core.observe import Observations, Observed, observe, signed
+from hotpixeld.core.prediction import Prediction, predict
 from hotpixeld.edge.ledger import Ledger, SensorRow
 from hotpixeld.edge.photo import Photo
 from hotpixeld.edge.pixels import PixelRow
@@ -19,20 +20,40 @@ _HEAD = struct.Struct("<IB")  # sites, channels
 
 @dataclass(frozen=True)
 class History:
-    """The observations of one sensor in order of capture, and when each photo was taken."""
+    """The observations of one sensor in order of capture.
+
+    Attributes
+    ----------
+    times : list of str
+        When each photo was taken.
+    doses : (photos,) float64
+        ISO times exposure in seconds; not a number where a photo does not say.
+    """
 
     observations: Observations
     times: list[str]
+    doses: npt.NDArray[np.float64]
 
     def of(self, row: int, column: int) -> tuple[Dating, list[str]] | None:
         """Date what is at a place; with it come the times of the photos that it counts."""
-        away = np.abs(self.observations.sites - np.array([row, column])).max(axis=1, initial=0)
         observed = self.observations.at(row, column)
         if observed is None or not len(observed):
             return None
-        known = self.observations.known[:, int(np.argmin(away))]
+        known = self._known_at(row, column)
         times = [time for time, seen in zip(self.times, known, strict=True) if seen]
         return date(signed(observed)), times
+
+    def prediction(self, row: int, column: int) -> Prediction:
+        """Return how exposure and ISO tell what a photo shows at a place."""
+        observed = self.observations.at(row, column)
+        if observed is None or not len(observed):
+            return Prediction()
+        return predict(signed(observed), self.doses[self._known_at(row, column)])
+
+    def _known_at(self, row: int, column: int) -> npt.NDArray[np.bool_]:
+        away = np.abs(self.observations.sites - np.array([row, column])).max(axis=1)
+        known: npt.NDArray[np.bool_] = self.observations.known[:, int(np.argmin(away))]
+        return known
 
     def is_gone(self, row: int, column: int) -> bool:
         """Tell whether enough later photos would show it and do not."""
@@ -77,8 +98,8 @@ def read_history(ledger: Ledger, sensor: SensorRow) -> History | None:
     sites = np.frombuffer(sensor.sites, "<i4").reshape(-1, 2)
     place = {(int(row), int(column)): n for n, (row, column) in enumerate(sites)}
     rows = ledger.db.execute(
-        "SELECT observations, coalesce(captured_at, seen_at) AS at FROM photos "
-        "WHERE sensor_id = ? AND observations IS NOT NULL AND statistics IN "
+        "SELECT observations, coalesce(captured_at, seen_at) AS at, iso * exposure_s AS dose "
+        "FROM photos WHERE sensor_id = ? AND observations IS NOT NULL AND statistics IN "
         "('waiting', 'pending', 'folded') ORDER BY at, digest",
         (sensor.id,),
     ).fetchall()
@@ -90,7 +111,8 @@ def read_history(ledger: Ledger, sensor: SensorRow) -> History | None:
                 values[number, site] = found
                 known[number, site] = True
     observations = Observations(sites.astype(np.intp), values, known)
-    return History(observations, [row["at"] for row in rows])
+    doses = np.array([np.nan if row["dose"] is None else row["dose"] for row in rows], np.float64)
+    return History(observations, [row["at"] for row in rows], doses)
 
 
 def _unpacked(stored: bytes) -> tuple[npt.NDArray[np.int32], Observed]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from hotpixeld.config import Config, absolute_path
 from hotpixeld.core.sensor import Sensor
-from hotpixeld.edge.atomic import write_atomically
+from hotpixeld.edge.atomic import make_folder, write_atomically
 from hotpixeld.edge.database import FILE_NAME, checksum_of, read_only, transaction, verify
 from hotpixeld.edge.found import Identity
 from hotpixeld.edge.ledger import CopyRow, Ledger
@@ -73,7 +73,7 @@ def rebuild(config: Config, folders: Sequence[Path], tell: Callable[[str], None]
     missing = [f for f in (*config.import_folders, *folders) if not f.is_dir()]
     if missing:
         raise UsageError(f"no such folder: {', '.join(map(str, missing))}")
-    config.state.mkdir(parents=True, exist_ok=True)
+    make_folder(config.state)
     with hold(config.state / "lock"):
         carried = _take_up(config.state) or _save(config.state)
         _move_aside(config.state, carried.aside)
@@ -170,7 +170,7 @@ def _move_aside(folder: Path, aside: str) -> None:
             else:
                 (folder / name).unlink(missing_ok=True)
         return
-    kept.mkdir(exist_ok=True)
+    make_folder(kept)
     for name in _MOVED:
         if (folder / name).exists():
             (folder / name).rename(kept / name)

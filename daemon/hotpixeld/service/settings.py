@@ -10,6 +10,7 @@ from hotpixeld.config import Config, ConfigFile, differs_in, load_config
 from hotpixeld.config.reload import RESTART_KEYS
 from hotpixeld.edge import notify
 from hotpixeld.edge.access import denied
+from hotpixeld.edge.atomic import make_folder
 from hotpixeld.edge.logs import set_up_logging
 from hotpixeld.errors import ConfigError
 from hotpixeld.service.problems import Problems
@@ -71,7 +72,7 @@ class Settings:
 
 def _try_folders(config: Config) -> None:
     """Raise OSError where the copies could not be written, as in a sandbox that hides them."""
-    config.output.mkdir(parents=True, exist_ok=True)
+    make_folder(config.output)
     if not os.access(config.output, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(config.output))
     for folder in config.import_folders:

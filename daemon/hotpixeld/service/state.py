@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotpixeld.config import Config
-from hotpixeld.edge.atomic import sweep_temporaries
+from hotpixeld.edge.atomic import make_folder, sweep_temporaries
 from hotpixeld.edge.database import open_database, verify
 from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.lock import hold
@@ -61,7 +61,7 @@ def open_state(
         It is damaged or of a newer version; nothing was changed.
     """
     folder = config.state
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with hold(folder / "lock"), contextlib.ExitStack() as closing:
         if (folder / CARRIED).exists() and not rebuilding:
             raise StateError(
