@@ -90,7 +90,8 @@ class Workers:
             self._executor.shutdown(wait=wait)
 
     def _renew(self) -> None:
-        self._shut_down(wait=False)
+        # A survivor of the old ones must not go on in shared memory that is given out again.
+        self._shut_down(wait=self.are_here)
         self._executor = self._make()
 
     def _alone(self, work: Callable[[_In], _Out], task: _In) -> _Out | WorkerDiedError:
