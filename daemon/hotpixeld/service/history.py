@@ -8,21 +8,36 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.dating import Dating, date
-from hotpixeld.core.observe import Observations, Observed, observe, signed
+from hotpixeld.core.observe import Light, Observations, Observed, observe, surroundings
 from hotpixeld.edge.ledger import Ledger, SensorRow
 from hotpixeld.edge.photo import Photo
 from hotpixeld.edge.pixels import PixelRow
 
 MOST_SITES = 300
-_HEAD = struct.Struct("<IB")  # sites, channels
+_HEAD = struct.Struct("<IB")  # sites, values a site: its residuals, then its surroundings
 
 
 @dataclass(frozen=True)
 class History:
-    """The observations of one sensor in order of capture, and when each photo was taken."""
+    """The observations of one sensor in order of capture, and when each photo was taken.
+
+    Attributes
+    ----------
+    observations : Observations
+    times : list of str
+    surroundings : (photos, sites, channels + 1) int16
+        As `hotpixeld.core.observe.surroundings`; 0 where they were not observed.
+    iso, exposure_s : (photos,) float64
+        nan where the photo does not say.
+    depth_bits : int
+    """
 
     observations: Observations
     times: list[str]
+    surroundings: Observed
+    iso: npt.NDArray[np.float64]
+    exposure_s: npt.NDArray[np.float64]
+    depth_bits: int
 
     def of(self, row: int, column: int) -> tuple[Dating, list[str]] | None:
         """Date what is at a place; with it come the times of the photos that it counts."""
@@ -30,9 +45,11 @@ class History:
         observed = self.observations.at(row, column)
         if observed is None or not len(observed):
             return None
-        known = self.observations.known[:, int(np.argmin(away))]
+        site = int(np.argmin(away))
+        known = self.observations.known[:, site]
         times = [time for time, seen in zip(self.times, known, strict=True) if seen]
-        return date(signed(observed)), times
+        light = Light(self.surroundings[:, site], self.iso, self.exposure_s, self.depth_bits)
+        return date(observed, light.of(known)), times
 
     def is_gone(self, row: int, column: int) -> bool:
         """Tell whether enough later photos would show it and do not."""
@@ -62,11 +79,12 @@ def chosen_sites(pixels: Sequence[PixelRow]) -> bytes:
 
 
 def observed_bytes(sensor: SensorRow, photo: Photo) -> bytes | None:
-    """Return a photo's residuals at its sensor's sites, as stored; None before any ranking."""
+    """Return what a photo shows at its sensor's sites, as stored; None before any ranking."""
     if not sensor.sites:
         return None
     sites = np.frombuffer(sensor.sites, "<i4").reshape(-1, 2)
-    values = observe(photo.frame, sites.astype(np.intp))
+    places = sites.astype(np.intp)
+    values = np.hstack([observe(photo.frame, places), surroundings(photo.frame, places)])
     return _HEAD.pack(len(sites), values.shape[1]) + sensor.sites + values.astype("<i2").tobytes()
 
 
@@ -77,24 +95,31 @@ def read_history(ledger: Ledger, sensor: SensorRow) -> History | None:
     sites = np.frombuffer(sensor.sites, "<i4").reshape(-1, 2)
     place = {(int(row), int(column)): n for n, (row, column) in enumerate(sites)}
     rows = ledger.db.execute(
-        "SELECT observations, coalesce(captured_at, seen_at) AS at FROM photos "
+        "SELECT observations, coalesce(captured_at, seen_at) AS at, iso, exposure_s FROM photos "
         "WHERE sensor_id = ? AND observations IS NOT NULL AND statistics IN "
         "('waiting', 'pending', 'folded') ORDER BY at, digest",
         (sensor.id,),
     ).fetchall()
-    values = np.zeros((len(rows), len(sites), sensor.sensor.channels), np.int16)
+    channels = sensor.sensor.channels
+    values = np.zeros((len(rows), len(sites), 2 * channels + 1), np.int16)
     known = np.zeros((len(rows), len(sites)), bool)
     for number, row in enumerate(rows):
         for there, found in zip(*_unpacked(row["observations"]), strict=True):
             if (site := place.get((int(there[0]), int(there[1])))) is not None:
-                values[number, site] = found
+                values[number, site, : len(found)] = found
                 known[number, site] = True
-    observations = Observations(sites.astype(np.intp), values, known)
-    return History(observations, [row["at"] for row in rows])
+    return History(
+        Observations(sites.astype(np.intp), values[..., :channels], known),
+        [row["at"] for row in rows],
+        values[..., channels:],
+        np.array([row["iso"] for row in rows], np.float64),
+        np.array([row["exposure_s"] for row in rows], np.float64),
+        sensor.sensor.depth_bits,
+    )
 
 
 def _unpacked(stored: bytes) -> tuple[npt.NDArray[np.int32], Observed]:
-    count, channels = _HEAD.unpack_from(stored)
+    count, width = _HEAD.unpack_from(stored)
     sites = np.frombuffer(stored, "<i4", 2 * count, _HEAD.size).reshape(count, 2)
     start = _HEAD.size + sites.nbytes
-    return sites, np.frombuffer(stored, "<i2", count * channels, start).reshape(count, channels)
+    return sites, np.frombuffer(stored, "<i2", count * width, start).reshape(count, width)
