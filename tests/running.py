@@ -106,6 +106,7 @@ class RunningDaemon:
                 [sys.executable, "-m", "hotpixeld", "run", "-c", str(self.config)],
                 stderr=log,
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,  # without the terminal that the tests may run in
                 env=environment(),
             )
         wait_for(lambda: self.status()["folders"] or self.ended(), "the daemon watches")

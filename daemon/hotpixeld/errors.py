@@ -27,6 +27,12 @@ class StateError(HotpixeldError):
     exit_code = 65
 
 
+class NoStateError(StateError):
+    """There is no state yet: nothing is damaged, the daemon has only never run."""
+
+    exit_code = 1
+
+
 class NewerStateError(StateError):
     """The state was written by a newer program; it is not damaged."""
 

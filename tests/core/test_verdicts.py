@@ -75,3 +75,11 @@ def test_a_candidate_a_pixel_off_an_earlier_record_is_the_same_spot() -> None:
         (50, 53, "confirmed"),
     ]
     assert [v.candidate is not None for v in verdicts] == [True, True, True]
+
+
+def test_a_word_beside_a_defect_does_not_take_its_evidence() -> None:
+    known = [Known(5, 6, "candidate", word="add"), Known(5, 5, "confirmed", reasons.CLEAR)]
+    verdicts = {(v.row, v.column): v for v in decide_all(known, [candidate(5, 5)])}
+    assert verdicts[5, 5].candidate is not None
+    assert verdicts[5, 6].candidate is None
+    assert verdicts[5, 6].reason == reasons.ADDED_BY_HAND

@@ -164,6 +164,15 @@ def test_an_epoch_ends_at_half_the_window_and_two_of_them_are_kept(
         assert sums_in(state) == sums_of(shots[20:33])
 
 
+def test_a_small_window_holds_although_nothing_else_asks_for_a_commit(
+    tmp_path: Path, shots: list[Shot]
+) -> None:
+    loose = "detection: {skip_similar: false, min_photos: 5, window: 10}\ncopies: {min_free: 0B}\n"
+    with opened(config_in(tmp_path, loose)) as state:
+        arrive(state, shots[:24])
+        assert sums_in(state) == sums_of(shots[15:24])
+
+
 def test_sensors_that_do_not_fit_in_memory_go_to_disk_and_come_back(
     tmp_path: Path, shots: list[Shot]
 ) -> None:

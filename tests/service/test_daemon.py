@@ -2,8 +2,10 @@
 
 import io
 import os
+import pty
 import signal
 import struct
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from PIL import Image
 from fakecamera import Defect, FakeCamera, Shot
 from hotpixeld.core.moments import Moments
 from hotpixeld.edge.photo import read_photo
-from running import RunningDaemon, hotpixeld, running, wait_for
+from running import RunningDaemon, environment, hotpixeld, running, wait_for
 
 STUCK = Defect(60, 80, level=0.95)
 
@@ -189,9 +191,35 @@ def test_a_saved_config_takes_effect_and_a_bad_one_does_not(tmp_path: Path) -> N
         daemon.config.write_text(text + "repair: {quality: 90}\n")
         daemon.signal(signal.SIGHUP)
         wait_for(lambda: not daemon.status()["problems"], "it is well again")
+        assert f"config {daemon.config}, state {daemon.state}" in daemon.log.read_text()
         wait_for(lambda: "repair.quality" in daemon.log.read_text(), "the change is told")
+        daemon.signal(signal.SIGHUP)
+        wait_for(lambda: "nothing in it is new" in daemon.log.read_text(), "so is no change")
         assert daemon.status()["running"]
         assert daemon.stop() == 0
+
+
+def test_a_hangup_ends_it_at_a_terminal_wherever_its_streams_go(tmp_path: Path) -> None:
+    with RunningDaemon(tmp_path, start=False) as daemon:
+        command = 'exec "$0" -m hotpixeld run -c "$1" </dev/null >/dev/null 2>&1'
+        shell = ["sh", "-c", command, sys.executable, str(daemon.config)]
+        child, terminal = pty.fork()
+        if not child:  # pragma: no cover (another process)
+            os.execve("/bin/sh", shell, environment())  # noqa: S606 (a terminal comes by a fork)
+        state = 0
+        try:
+            wait_for(lambda: daemon.status()["folders"], "the daemon watches")
+            os.close(terminal)
+            deadline_s = time.monotonic() + 10
+            while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+                assert time.monotonic() < deadline_s, "it does not end"
+                time.sleep(0.05)
+            child, state = 0, ended[1]
+        finally:
+            if child:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+        assert state == 0
 
 
 def test_stop_and_status(tmp_path: Path) -> None:

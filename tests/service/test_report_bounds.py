@@ -46,6 +46,6 @@ def test_without_a_state_it_says_so_and_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "import").mkdir()
     (tmp_path / "hotpixeld.yaml").write_text(CONFIG)
     done = hotpixeld("report", "-c", tmp_path / "hotpixeld.yaml", "-o", tmp_path / "r.html")
-    assert done.returncode == 65
+    assert done.returncode == 1
     assert "there is no state yet" in done.stderr
     assert not (tmp_path / "r.html").exists()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from hotpixeld.cli.parser import build_parser
 from hotpixeld.edge.access import denied
-from hotpixeld.errors import HotpixeldError
+from hotpixeld.errors import ConfigError, HotpixeldError
 
 # Commands load only what they need: `status` must not wait for numpy.
 _ROOMS = {
@@ -41,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = room.execute(options)
         sys.stdout.flush()
     except HotpixeldError as error:
-        sys.stderr.write(f"hotpixeld: {error}\n".encode("utf-8", "backslashreplace").decode())
+        # editors and scripts read FILE:LINE:COL from the start of each line
+        prefix = "" if isinstance(error, ConfigError) else "hotpixeld: "
+        sys.stderr.write(f"{prefix}{error}\n".encode("utf-8", "backslashreplace").decode())
         return error.exit_code
     except BrokenPipeError:  # the reader, such as `head`, has enough
         with contextlib.suppress(OSError):

@@ -5,9 +5,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from hotpixeld.cli.terminal import say
-from hotpixeld.config import find_config, load_config
+from hotpixeld.config import absolute_path, find_config, load_config
 from hotpixeld.edge.logs import set_up_logging
 from hotpixeld.errors import UsageError
 from hotpixeld.service.backfill import Backfilled, backfill
@@ -26,7 +27,7 @@ def execute(options: argparse.Namespace) -> int:
     config = load_config(find_config(options.config, os.environ))
     set_up_logging(config.log.level, config.log.format)
     jobs = options.jobs or usable_cores()
-    folders = [folder.absolute() for folder in options.folders]
+    folders = [absolute_path(str(folder), Path.cwd()) for folder in options.folders]
     with (
         open_state(config) as state,
         workers(jobs, options.scheduler) as held,

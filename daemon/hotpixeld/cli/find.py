@@ -1,6 +1,7 @@
 """`find`: one shot, no config, no state."""
 
 import argparse
+import sys
 from typing import Any
 
 from hotpixeld.cli.pixels import print_pixels
@@ -19,6 +20,8 @@ def execute(options: argparse.Namespace) -> int:
         print_json(_document(finding, options.top))
     else:
         _print(finding, options.top)
+    if not finding.sensors:
+        sys.stderr.write("hotpixeld: no photo was usable\n")
     return 0 if finding.sensors else 1
 
 

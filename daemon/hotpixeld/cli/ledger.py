@@ -1,11 +1,14 @@
 """`sensors list|forget` and `photos list|retry`."""
 
 import argparse
+import contextlib
 import os
+from pathlib import Path
 
 from hotpixeld.cli.records import chosen_sensors, records
 from hotpixeld.cli.terminal import print_json, print_table, say
 from hotpixeld.edge.ledger import Ledger, PhotoRow
+from hotpixeld.errors import UsageError
 from hotpixeld.service.health import sensor_document
 from hotpixeld.service.times import rfc3339_now
 
@@ -111,8 +114,33 @@ def _photo_document(ledger: Ledger, row: PhotoRow, keys: dict[int, str]) -> dict
     }
 
 
+def _in_the_ledger(ledger: Ledger, path: Path) -> Path:
+    """Return a photo's path as the ledger has it, however a person names the file.
+
+    Raises
+    ------
+    UsageError
+        There is no such file, and the ledger knows of none.
+    """
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 (resolve() would follow symlinks)
+    known = "SELECT path FROM photos WHERE path = ?"
+    if ledger.db.execute(known, (os.fsencode(absolute),)).fetchone():
+        return absolute
+    alike = "SELECT path FROM photos WHERE instr(path, ?)"
+    for row in ledger.db.execute(alike, (os.fsencode(absolute.name),)):
+        other = Path(os.fsdecode(row[0]))
+        with contextlib.suppress(OSError):
+            if other.name == absolute.name and other.samefile(absolute):
+                return other
+    if not os.path.lexists(absolute):
+        raise UsageError(f"{path}: there is no such photo")
+    return absolute
+
+
 def _retry(ledger: Ledger, options: argparse.Namespace) -> None:
-    for path in options.paths or [None]:
-        argument = os.fsencode(path.absolute()) if path else None
+    asked: list[bytes | None] = [
+        os.fsencode(_in_the_ledger(ledger, path)) for path in options.paths
+    ]
+    for argument in asked or [None]:
         ledger.ask("retry", argument, rfc3339_now())
     say("asked: the daemon takes them again within seconds, or when it next starts")

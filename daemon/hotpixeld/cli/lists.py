@@ -6,15 +6,14 @@ from pathlib import Path
 
 from hotpixeld.cli.records import the_sensor
 from hotpixeld.cli.terminal import say
+from hotpixeld.cli.words import note_words
 from hotpixeld.core.lists import rawtherapee_name
 from hotpixeld.edge.atomic import write_atomically
-from hotpixeld.edge.database import transaction
 from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.logs import printable
 from hotpixeld.edge.pixels import read_pixels
 from hotpixeld.errors import HotpixeldError
 from hotpixeld.service.listing import exported, imported
-from hotpixeld.service.times import rfc3339_now
 
 _MOST_BYTES = 256 * 1024**2
 _LINES_TOLD = 5
@@ -54,9 +53,4 @@ def import_list(ledger: Ledger, options: argparse.Namespace) -> None:
         sys.stderr.write(f"{options.file}: {len(left_out) - _LINES_TOLD} more lines left out\n")
     if not pixels:
         raise HotpixeldError(f"{options.file}: no pixels of {row.key} in this list")
-    now = rfc3339_now()
-    with transaction(ledger.db):
-        for pixel in pixels:
-            ledger.say(row.id, pixel.y, pixel.x, "add", now)
-        ledger.ask("reconsider", row.key.encode(), now)
-    say(f"{row.key}: noted {len(pixels)} pixel(s); the daemon takes it up within seconds")
+    note_words(ledger, row, [(pixel.x, pixel.y) for pixel in pixels], "add")

@@ -7,6 +7,7 @@ from typing import Any
 from hotpixeld.cli.lists import export_list, import_list
 from hotpixeld.cli.records import chosen_sensors, records, the_sensor
 from hotpixeld.cli.terminal import print_json, print_table, say
+from hotpixeld.cli.words import note_words
 from hotpixeld.core.reasons import ACCEPTABLE
 from hotpixeld.core.verdicts import Word
 from hotpixeld.edge.database import transaction
@@ -112,12 +113,7 @@ def _say(ledger: Ledger, options: argparse.Namespace) -> None:
         raise UsageError("which pixels? Write X,Y as in 411,236, or --held")
     sensor = the_sensor(ledger, options.sensor)
     check_inside(sensor, pixels)
-    now = rfc3339_now()
-    with transaction(ledger.db):
-        for x, y in pixels:
-            ledger.say(sensor.id, y, x, _WORDS[options.action], now)
-        ledger.ask("reconsider", sensor.key.encode(), now)
-    say(f"{sensor.key}: noted {len(pixels)} pixel(s); the daemon takes it up within seconds")
+    note_words(ledger, sensor, pixels, _WORDS[options.action])
 
 
 def _accept_held(ledger: Ledger, options: argparse.Namespace) -> None:

@@ -35,6 +35,11 @@ def _print(document: dict[str, Any], config_path: Path) -> None:
         if camera["held_reason"]:
             why = FOR_PEOPLE.get(camera["held_reason"], camera["held_reason"])
             heading(f"HELD BACK {camera['sensor']['key']}: {why}", "bold yellow")
+        if waiting := camera["waiting_for_yes"]:
+            key = camera["sensor"]["key"]
+            heading(f"WAITS FOR YOU {key}: {waiting} new defects are held back", "bold yellow")
+            say(f"  to see them: hotpixeld pixels list --sensor {key}")
+            say(f"  to accept them: hotpixeld pixels confirm --held --sensor {key}")
     if not document["running"]:
         heading(f"not running ({config_path})", "bold yellow")
         say("  to start it: hotpixeld run, or sudo systemctl start hotpixeld")

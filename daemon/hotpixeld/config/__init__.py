@@ -6,7 +6,7 @@ What needs the validator is imported at first use: `hotpixeld status` only needs
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from hotpixeld.config.locate import find_config, state_folder
+from hotpixeld.config.locate import absolute_path, find_config, state_folder
 
 if TYPE_CHECKING:
     from hotpixeld.config.load import load_config, parse_config
@@ -36,6 +36,7 @@ __all__ = [
     "Log",
     "Repair",
     "Watch",
+    "absolute_path",
     "differs_in",
     "find_config",
     "json_schema",

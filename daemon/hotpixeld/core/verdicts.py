@@ -155,8 +155,12 @@ def decide_all(
 def _paired(
     known: Sequence[Known], candidates: Sequence[Candidate]
 ) -> tuple[list[tuple[Known, Candidate | None]], list[Candidate]]:
-    """Give each earlier record the best candidate on its spot; the rest are new."""
+    """Give each earlier record the best candidate on its spot; the rest are new.
+
+    A candidate at a record's very place is that record's: a neighbour must not take its evidence.
+    """
     unclaimed = dict(enumerate(candidates))
+    own_places = {(record.row, record.column) for record in known}
     by_cell: dict[tuple[int, int], list[int]] = {}
     for number, candidate in unclaimed.items():
         cell = (candidate.row // (SAME_SPOT_PX + 1), candidate.column // (SAME_SPOT_PX + 1))
@@ -164,7 +168,11 @@ def _paired(
     pairs: list[tuple[Known, Candidate | None]] = []
     for record in known:
         near = [
-            n for n in _near(record, by_cell) if n in unclaimed and _same(record, candidates[n])
+            n
+            for n in _near(record, by_cell)
+            if n in unclaimed
+            and _same(record, candidates[n])
+            and (not _distance(record, candidates[n]) or _place(candidates[n]) not in own_places)
         ]
         best = min(near, key=lambda n: (_distance(record, candidates[n]), n), default=None)
         pairs.append((record, None if best is None else unclaimed.pop(best)))
@@ -183,6 +191,10 @@ def _near(record: Known, by_cell: dict[tuple[int, int], list[int]]) -> list[int]
 
 def _distance(record: Known, candidate: Candidate) -> int:
     return max(abs(record.row - candidate.row), abs(record.column - candidate.column))
+
+
+def _place(candidate: Candidate) -> tuple[int, int]:
+    return candidate.row, candidate.column
 
 
 def _same(record: Known, candidate: Candidate) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hotpixeld.edge.lock import holder_pid
 from hotpixeld.edge.wal import read_log
-from hotpixeld.errors import NewerStateError, StateError
+from hotpixeld.errors import NewerStateError, NoStateError, StateError
 
 SCHEMA_VERSION = 1
 FILE_NAME = "hotpixeld.sqlite"
@@ -202,8 +202,8 @@ def _looked_through(path: Path) -> bool:
     return True
 
 
-def _missing(path: Path) -> StateError:
-    return StateError(f"{path}: there is no state yet; the daemon makes it when it first runs")
+def _missing(path: Path) -> NoStateError:
+    return NoStateError(f"{path}: there is no state yet; the daemon makes it when it first runs")
 
 
 def _refuse_newer(path: Path, version: int) -> None:

@@ -229,7 +229,12 @@ class Accumulation:
             sensor_id
             for sensor_id, r in self._resident.items()
             if (pending := len(r.uncommitted) + len(r.batch))
-            and (not due or pending >= COMMIT_PHOTOS or r.spooled_bytes >= COMMIT_SPOOL_BYTES)
+            and (
+                not due
+                or pending >= COMMIT_PHOTOS
+                or r.spooled_bytes >= COMMIT_SPOOL_BYTES
+                or r.moments.count + len(r.batch) >= self.window_photos // 2  # the epoch is full
+            )
         ]
 
     def commit(self, sensor_id: int) -> Checkpoint | None:

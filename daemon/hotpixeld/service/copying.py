@@ -16,6 +16,7 @@ from hotpixeld.config import Config
 from hotpixeld.edge.atomic import make_folder, sweep_temporaries, write_atomically
 from hotpixeld.edge.copies import EncodedCopy
 from hotpixeld.edge.ledger import CopyRow, CopyState, Ledger, PhotoRow
+from hotpixeld.edge.names import PHOTO_SUFFIXES
 from hotpixeld.edge.photo import Photo, read_photo
 
 log = logging.getLogger(__name__)
@@ -145,8 +146,11 @@ class Copies:
             "camera": _slug(photo.sensor.model) or photo.sensor.kind,
         }
         named = Path(self.config.copies.name.format(**fields))
+        if named.suffix.lower() not in PHOTO_SUFFIXES:  # the template has left it out
+            named = named.with_name(named.name + original.suffix)
         if extension and named.suffix.lower() != extension.lower():
-            named = named.with_name(_fitting(named.with_suffix(extension), ""))
+            named = named.with_suffix(extension)
+        named = named.with_name(_fitting(named, ""))
         return relative_folder(path, self.config.import_folders) / named
 
 

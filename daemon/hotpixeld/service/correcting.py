@@ -9,7 +9,7 @@ from hotpixeld.core.repair import footprint_at, repair_patch
 from hotpixeld.edge.atomic import write_atomically
 from hotpixeld.edge.encode import encode_copy
 from hotpixeld.edge.photo import read_photo
-from hotpixeld.errors import HotpixeldError, UsageError
+from hotpixeld.errors import HotpixeldError, PhotoError, UsageError
 from hotpixeld.service.finding import DEFAULT_MAX_PIXELS
 
 REENCODE_QUALITY = 97
@@ -47,7 +47,10 @@ def correct(
         data = path.read_bytes()
     except OSError as error:
         raise HotpixeldError(f"{path}: {error.strerror}") from error
-    photo = read_photo(data, path.name, max_pixels=DEFAULT_MAX_PIXELS)
+    try:
+        photo = read_photo(data, path.name, max_pixels=DEFAULT_MAX_PIXELS)
+    except PhotoError as error:
+        raise HotpixeldError(f"{path}: {error}") from error
     footprints = []
     for x, y in pixels:
         shown_as = photo.orientation if displayed else 1

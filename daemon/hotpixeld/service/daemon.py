@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +62,8 @@ class Daemon:
             The state is held by another process, or is not usable.
         """
         self._take_signals()
+        config = self.settings.config
+        log.info("config %s, state %s", self.settings.file.path.absolute(), config.state)
         with contextlib.suppress(StoppedError):
             while not self.stopping:
                 with open_state(self.settings.config, on_progress=self._progress) as state:
@@ -153,7 +154,8 @@ class Daemon:
     def _take_signals(self) -> None:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        signal.signal(signal.SIGHUP, self._stop if _has_terminal() else self._reload)
+        stops = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # nohup
+        signal.signal(signal.SIGHUP, self._stop if stops else self._reload)
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         if self.stopping:
@@ -216,4 +218,9 @@ def stored(identity: Identity) -> str:
 
 
 def _has_terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
+    """Tell whether this process has a controlling terminal, wherever its streams go (tty(4))."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

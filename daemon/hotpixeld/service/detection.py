@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from hotpixeld.config import Config
@@ -24,6 +23,7 @@ from hotpixeld.errors import StateError
 from hotpixeld.service.accumulation import Accumulation
 from hotpixeld.service.history import History, chosen_sites, dated, read_history
 from hotpixeld.service.kinship import find_kin, informed, kin_of, shows_two_cameras
+from hotpixeld.service.listing import onset_unix_s
 
 log = logging.getLogger(__name__)
 
@@ -198,6 +198,7 @@ class Detection:
             self._publish(sensor, new.values())
         for place in sorted(new.keys() - old.keys()):
             self._tell_confirmed(sensor, new[place])
+        self._tell_held(sensor, before, after)
         return after
 
     def _known(
@@ -229,7 +230,7 @@ class Detection:
     def _publish(self, sensor: SensorRow, confirmed: Iterable[PixelRow]) -> None:
         """Write the confirmed pixels as plain text, in dcraw's syntax: column, row, time."""
         lines = [f"# {sensor.key}: confirmed pixels, column row unixtime"]
-        lines += [f"{p.column} {p.row} {_unix_s(p.since_by)}" for p in confirmed]
+        lines += [f"{p.column} {p.row} {onset_unix_s(p)}" for p in confirmed]
         write_atomically(self._pixel_file(sensor), "".join(f"{line}\n" for line in lines).encode())
 
     def _tell_confirmed(self, sensor: SensorRow, pixel: PixelRow) -> None:
@@ -239,6 +240,25 @@ class Detection:
         )
         log.log(NOTICE, "%s", what)
         self.ledger.note_event(self.now(), "confirmed", what)
+
+    def _tell_held(
+        self,
+        sensor: SensorRow,
+        before: dict[tuple[int, int], PixelRow],
+        after: Sequence[PixelRow],
+    ) -> None:
+        """Say of what now waits for a person's yes how to give it, once."""
+        was = {place for place, pixel in before.items() if _waits_for_yes(pixel)}
+        waiting = [pixel for pixel in after if _waits_for_yes(pixel)]
+        if any((pixel.row, pixel.column) not in was for pixel in waiting):
+            what = f"{sensor.key}: {len(waiting)} new defects are held back ({waiting[0].reason})"
+            log.warning(
+                "%s; see `hotpixeld pixels list`, accept them with `hotpixeld pixels confirm "
+                "--held --sensor %s`",
+                what,
+                sensor.key,
+            )
+            self.ledger.note_event(self.now(), "held", what)
 
     def _tell_ranking(self, sensor: SensorRow, ranking: Ranking) -> None:
         held = f"; held back: {ranking.held_reason}" if ranking.held_reason else ""
@@ -251,13 +271,12 @@ class Detection:
         )
 
 
-def _unix_s(since: str | None) -> int:
-    """Return a time as dcraw's lists have it: 0 where it is not known."""
-    return int(datetime.fromisoformat(since).timestamp()) if since else 0
-
-
 def _confirmed(pixels: Iterable[PixelRow]) -> dict[tuple[int, int], PixelRow]:
     return {(p.row, p.column): p for p in pixels if p.state == "confirmed"}
+
+
+def _waits_for_yes(pixel: PixelRow) -> bool:
+    return pixel.state == "held" and pixel.reason in reasons.ACCEPTABLE
 
 
 def _pixel(

@@ -182,11 +182,13 @@ class Handling:
         A full or failing output stops nothing else: the copy has failed with the reason, and is
         tried again.
         """
+        standing = self.ledger.copy_of(earlier.id) if earlier else None
+        if standing is None and not any(map(path.is_relative_to, self.config.import_folders)):
+            return CopyOutcome("none", "")  # of an archive: it counts, but nobody imported it
         footprints, predicted = self.detection.defects_in(sensor, photo)
         patch = repair_patch(
             photo.frame, footprints, when=self.config.repair.when, predicted=predicted
         )
-        standing = self.ledger.copy_of(earlier.id) if earlier else None
         if not len(patch) and standing is None and self.config.copies.unaffected == "skip":
             return CopyOutcome("unaffected", "")
         try:

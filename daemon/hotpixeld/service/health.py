@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from hotpixeld import __version__
+from hotpixeld.core.reasons import ACCEPTABLE
 from hotpixeld.edge.database import open_database
-from hotpixeld.edge.ledger import Ledger, SensorRow
+from hotpixeld.edge.ledger import STATISTICS_STATES, Ledger, SensorRow
 from hotpixeld.edge.lock import holder_pid
 from hotpixeld.errors import StateError
 
+_COPIES = ("written", "unaffected", "failed")
 _NOTHING: dict[str, Any] = {
-    "photos": {},
-    "copies": {},
+    "photos": {name.replace("-", "_"): 0 for name in STATISTICS_STATES},
+    "copies": dict.fromkeys(_COPIES, 0),
     "sensors": [],
     "last_photo_at": None,
     "last_checkpoint": None,
@@ -44,7 +46,7 @@ def health_of(folder: Path, ledger: Ledger) -> dict[str, Any]:
     statistics, copies = ledger.tally()
     counts = {
         "photos": {name.replace("-", "_"): count for name, count in statistics.items()},
-        "copies": {name: copies[name] for name in ("written", "unaffected", "failed")},
+        "copies": {name: copies[name] for name in _COPIES},
         "sensors": _sensors(ledger),
         "last_photo_at": ledger.db.execute("SELECT max(seen_at) FROM photos").fetchone()[0],
         "last_checkpoint": _last_checkpoint(ledger),
@@ -92,11 +94,21 @@ def _sensors(ledger: Ledger) -> list[dict[str, Any]]:
                 "photos": ledger.count(row.id, "folded", "pending", "waiting"),
                 "confirmed": tally.get("confirmed", 0),
                 "candidates": tally.get("candidate", 0) + tally.get("held", 0),
+                "waiting_for_yes": _waiting_for_yes(ledger, row.id),
                 "held_reason": row.held_reason or None,
                 "ranked_at": row.ranked_at,
             }
         )
     return documents
+
+
+def _waiting_for_yes(ledger: Ledger, sensor_id: int) -> int:
+    """Count what the brake or the manual mode holds back until a person accepts it."""
+    held = ledger.db.execute(
+        "SELECT reason, count(*) FROM pixels WHERE sensor_id = ? AND state = 'held' GROUP BY 1",
+        (sensor_id,),
+    )
+    return sum(count for reason, count in held if reason in ACCEPTABLE)
 
 
 def _last_checkpoint(ledger: Ledger) -> dict[str, Any] | None:

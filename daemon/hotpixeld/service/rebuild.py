@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hotpixeld.config import Config
+from hotpixeld.config import Config, absolute_path
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.edge.atomic import make_folder, write_atomically
 from hotpixeld.edge.database import FILE_NAME, checksum_of, read_only, transaction, verify
@@ -211,7 +211,7 @@ def _in_order(config: Config, folders: Sequence[Path]) -> list[Path]:
     names = Names(config.watch.ignore)
     found: dict[tuple[int, int], Path] = {}
     for folder in folders:
-        for photo in Scan(str(folder.absolute()), names):
+        for photo in Scan(str(absolute_path(str(folder), Path.cwd())), names):
             identity: Identity = photo.identity
             found.setdefault((identity.dev, identity.ino), photo.as_path())
     return sorted(found.values(), key=lambda path: _place(path, config.limits.max_pixels))

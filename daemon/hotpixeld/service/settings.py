@@ -31,7 +31,7 @@ class Settings:
         """Take up a changed file, or one that was asked for; tell whether anything is new."""
         if not (self.file.changed(time.monotonic()) or self.reload_asked):
             return False
-        self.reload_asked = False
+        asked, self.reload_asked = self.reload_asked, False
         notify.reloading()
         try:
             new = load_config(self.file.path)
@@ -47,7 +47,10 @@ class Settings:
         finally:
             notify.ready()
         self._problems.over("config-bad")
-        return self._take(new)
+        anything = self._take(new)
+        if asked and not anything:
+            log.info("config read again as asked: nothing in it is new")
+        return anything
 
     def _take(self, new: Config) -> bool:
         if new.state != self.config.state:
