@@ -1,6 +1,7 @@
 """How results look: tables on a terminal, tab-separated lines elsewhere, one JSON document."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -30,7 +31,8 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
         table.add_column(title, overflow="fold")  # a key or path that is cut short is no use
     for line in texts:
         table.add_row(*(Text(cell) for cell in line))
-    Console(soft_wrap=False).print(table)
+    plain = bool(os.environ.get("NO_COLOR"))  # rich alone would leave the bold
+    Console(soft_wrap=False, color_system=None if plain else "auto").print(table)
 
 
 def say(text: str = "") -> None:
@@ -40,7 +42,7 @@ def say(text: str = "") -> None:
 
 def heading(text: str, style: str) -> None:
     """Print one line that stands out on a terminal; plain elsewhere, or with NO_COLOR."""
-    if not sys.stdout.isatty():
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         say(text)
         return
     from rich.console import Console  # noqa: PLC0415 (only a terminal waits for it)
