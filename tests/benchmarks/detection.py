@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fakecamera import Development, FakeCamera, scattered
 from hotpixeld.core.dating import date
 from hotpixeld.core.moments import Moments
-from hotpixeld.core.observe import observe, signed
+from hotpixeld.core.observe import Light, observe, surroundings
 from hotpixeld.core.rank import rank
 
 Plane = npt.NDArray[np.float64]
@@ -215,16 +215,22 @@ def dating_table(seeds: Sequence[int], photos: int = 40) -> str:
             type(defect)(**{**vars(defect), "onset": int(onset)})
             for defect, onset in zip(plain, onsets, strict=True)
         ]
-        camera = FakeCamera(seed=seed, defects=defects)
+        how = DEVELOPMENTS[seed % len(DEVELOPMENTS)]
+        camera = FakeCamera(seed=seed, defects=defects, development=how)
         sites = np.array([(defect.row, defect.column) for defect in defects], np.intp)
         shots = camera.shoot(photos)
-        values = np.stack([observe(shot.frame.astype(np.uint8), sites) for shot in shots])
+        frames = [shot.frame.astype(np.uint8) for shot in shots]
+        values = np.stack([observe(frame, sites) for frame in frames])
+        around = np.stack([surroundings(frame, sites) for frame in frames])
+        iso = np.array([shot.iso for shot in shots], np.float64)
+        exposure_s = np.array([shot.exposure_s for shot in shots])
         for number, defect in enumerate(defects):
             assert defect.onset is not None
             excess = np.mean([shot.excess_dn[number] for shot in shots[defect.onset :]], axis=0)
             if np.abs(excess).max() < 20:
                 continue
-            by = date(signed(values[:, number])).by
+            light = Light(around[:, number], iso, exposure_s)
+            by = date(values[:, number], light).by
             errors.append(photos if by is None else abs(by - defect.onset))
     within = [sum(error <= limit for error in errors) for limit in (1, 2, 3)]
     shares = " | ".join(f"{count / max(1, len(errors)):.0%}" for count in within)

@@ -159,12 +159,23 @@ def test_dry_run_changes_nothing(
     assert not daemon.state.exists()
     assert not daemon.repaired.exists()
 
-    def tree() -> dict[Path, bytes]:
-        return {p: p.read_bytes() for p in prepared.folder.rglob("*") if p.is_file()}
+    def tree() -> dict[Path, tuple[int, int, bytes | None]]:
+        found = {path: path.stat() for path in prepared.folder.rglob("*")}
+        return {
+            path: (stat.st_mtime_ns, stat.st_mode, path.read_bytes() if path.is_file() else None)
+            for path, stat in found.items()
+        }
 
+    new = [
+        prepared.drop("new.jpg", shots[0].jpeg + b"\0"),
+        prepared.drop("cut.jpg", shots[0].jpeg[:900]),
+    ]
     before = tree()
     assert main(["scan", "--dry-run", "-c", str(prepared.config)]) == 0
     assert tree() == before
+    assert {path.parent.name for path in before} >= {"import", "state", "moments"}
+    for path in new:
+        path.unlink()
 
 
 def test_find_prints_what_the_original_printed_and_the_ranking(

@@ -6,14 +6,14 @@ import pytest
 
 from fakecamera import Defect, FakeCamera
 from hotpixeld.core.dating import Dating, date
-from hotpixeld.core.observe import Observations, observe, shows_in, signed
+from hotpixeld.core.observe import Light, Observations, observe, shows_in, surroundings
 from hotpixeld.core.residual import residual_rows
 
 
-def series(rng: np.random.Generator, before: int, during: int, after: int) -> npt.NDArray[np.int64]:
+def series(rng: np.random.Generator, before: int, during: int, after: int) -> npt.NDArray[np.int16]:
     quiet = rng.normal(0, 20, before + during + after)
     quiet[before : before + during] += 70
-    return np.clip(quiet, -128, 128).astype(np.int64)
+    return np.clip(quiet, -128, 128).astype(np.int16)[:, None]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -43,8 +43,8 @@ def test_a_defect_that_was_mapped_out_is_gone_and_was_last_seen_before(seed: int
 
 
 def test_a_site_that_never_shows_has_no_dates() -> None:
-    assert date(np.zeros(20, np.int64)) == Dating(None, None, None, gone=False)
-    assert date(np.zeros(0, np.int64)) == Dating(None, None, None, gone=False)
+    assert date(np.zeros((20, 3), np.int16)) == Dating(None, None, None, gone=False)
+    assert date(np.zeros((0, 3), np.int16)) == Dating(None, None, None, gone=False)
 
 
 def test_observing_gives_what_is_summed_up() -> None:
@@ -62,7 +62,74 @@ def test_a_stuck_pixels_onset_is_found_from_photos() -> None:
     values = np.stack([observe(s.frame.astype(np.uint8), sites) for s in camera.shoot(30)])
     seen = Observations(sites, values, np.ones(values.shape[:2], np.bool_)).at(31, 40)
     assert seen is not None
-    found = date(signed(seen))
+    found = date(seen)
     assert found.by is not None
     assert abs(found.by - 12) <= 2
     assert 0.3 < shows_in(seen) <= 18 / 30
+
+
+def onsets_missed_by(seed: int) -> list[int]:
+    defects = [
+        Defect(20, 30, "hot", offset=0.02, onset=11),
+        Defect(60, 90, "hot", offset=0.0005, rate=0.6, onset=13),
+        Defect(40, 60, "stuck", level=0.5, onset=9),
+        Defect(70, 20, "dead", response=0.1, onset=14),
+    ]
+    shots = FakeCamera(128, 96, seed=seed, defects=defects).shoot(30)
+    sites = np.array([(defect.row, defect.column) for defect in defects], np.intp)
+    frames = [shot.frame.astype(np.uint8) for shot in shots]
+    values = np.stack([observe(frame, sites) for frame in frames])
+    around = np.stack([surroundings(frame, sites) for frame in frames])
+    iso = np.array([shot.iso for shot in shots], np.float64)
+    exposure_s = np.array([shot.exposure_s for shot in shots])
+    errors = []
+    for site, defect in enumerate(defects):
+        found = date(values[:, site], Light(around[:, site], iso, exposure_s))
+        assert found.by is not None
+        assert defect.onset is not None
+        errors.append(abs(found.by - defect.onset))
+    return errors
+
+
+def test_knowing_the_light_nearly_every_onset_is_dated_within_three_photos() -> None:
+    errors = np.concatenate([onsets_missed_by(seed) for seed in range(6)])
+    assert (errors <= 3).mean() >= 0.95
+    assert (errors <= 1).mean() >= 0.75
+
+
+def test_photos_that_say_nothing_of_exposure_or_light_are_dated_all_the_same() -> None:
+    camera = FakeCamera(96, 64, seed=6, defects=[Defect(30, 40, "stuck", level=0.9, onset=12)])
+    sites = np.array([(30, 40)], np.intp)
+    frames = [shot.frame.astype(np.uint8) for shot in camera.shoot(30)]
+    values = np.stack([observe(frame, sites) for frame in frames])[:, 0]
+    around = np.stack([surroundings(frame, sites) for frame in frames])[:, 0]
+    unknown = np.full(30, np.nan)
+    for lit in (Light(around, unknown, unknown), Light(np.zeros_like(around), unknown, unknown)):
+        found = date(values, lit)
+        assert found.by is not None
+        assert abs(found.by - 12) <= 2
+
+
+def test_sixteen_bit_photos_are_dated_by_their_light() -> None:
+    camera = FakeCamera(
+        96, 64, seed=3, grey16=True, defects=[Defect(30, 40, "hot", offset=0.05, onset=12)]
+    )
+    sites = np.array([(30, 40)], np.intp)
+    shots = camera.shoot(30)
+    values = np.stack([observe(shot.frame, sites) for shot in shots])[:, 0]
+    around = np.stack([surroundings(shot.frame, sites) for shot in shots])[:, 0]
+    iso, seconds = np.array([shot.iso for shot in shots], float), np.full(30, np.nan)
+    found = date(values, Light(around, iso, seconds, depth_bits=16))
+    assert found.by is not None
+    assert abs(found.by - 12) <= 2
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_surroundings_are_what_the_residual_is_made_of(bits: int) -> None:
+    frame = FakeCamera(96, 64, seed=2, grey16=bits == 16).shoot()[0].frame
+    sites = np.array([(0, 0), (63, 95), (30, 40), (2, 93)], np.intp)
+    around = surroundings(frame, sites).astype(np.int64)
+    values = frame[sites[:, 0], sites[:, 1]].astype(np.int64) >> (bits - 8) // 2
+    expected = ((4 * values - around[:, :-1]) * around[:, -1:] + 2048) >> 12
+    assert np.array_equal(np.clip(expected, -128, 128), observe(frame, sites))
+    assert surroundings(frame, np.zeros((0, 2), np.intp)).shape == (0, frame.shape[2] + 1)

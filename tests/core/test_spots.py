@@ -33,6 +33,36 @@ def test_doublets_and_groups_are_one_spot_that_covers_them(height: int, width: i
     assert found[0].kind == "stuck"
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 2), (2, 1), (2, 2)])
+@pytest.mark.parametrize("top", [70, 71])
+def test_of_two_middle_pixels_the_greater_row_and_column_is_reported(
+    height: int, width: int, top: int
+) -> None:
+    rows, columns = np.mgrid[-12:13, -12:13]
+    stuck = (np.isin(rows, range(height)) & np.isin(columns, range(width)))[..., None]
+    rng = np.random.default_rng(top)
+    moments = Moments.empty((144, 192, 3), 8)
+    for shot in FakeCamera(192, 144, seed=top, development=FINE).shoot(20):
+        frame = shot.frame.astype(np.uint8)
+        frame[top - 12 : top + 13, 78:103] = np.where(
+            stuck,
+            210 + rng.integers(0, 12, frame[:25, :25].shape),
+            frame[top - 12 : top + 13, 78:103],
+        )
+        moments.fold([frame])
+    found = [
+        candidate for candidate in rank([moments]).candidates if candidate.state == "confirmed"
+    ]
+    assert [(c.row, c.column) for c in found] == [(top + height - 1, 90 + width - 1)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_defect_of_one_photosite_is_reported_there(seed: int) -> None:
+    defects = tuple(Defect(20 + 30 * n, 20 + 37 * n, "stuck", level=0.95) for n in range(4))
+    found = confirmed(defects, seed=seed, photos=20)
+    assert sorted((c.row, c.column) for c in found) == [(d.row, d.column) for d in defects]
+
+
 def test_two_defects_some_pixels_apart_are_two_spots() -> None:
     found = confirmed((Defect(70, 60), Defect(70, 72)))
     assert sorted((c.row, c.column) for c in found) == [(70, 60), (70, 72)]

@@ -80,6 +80,7 @@ def test_a_tripod_series_confirms_nothing(seed: int) -> None:
     camera = FakeCamera(seed=seed)
     ranking = ranked(frames_of(camera.shoot(25, scene="tripod")))
     assert not confirmed(ranking)
+    assert ranking.held_reason == reasons.LITTLE_VARIETY
 
 
 def test_a_tripod_series_among_varied_photos_confirms_nothing() -> None:

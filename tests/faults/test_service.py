@@ -148,6 +148,30 @@ def test_a_full_state_makes_photos_wait_and_loses_nothing(
         assert daemon.stop() == 0
 
 
+@needs("unshare")
+def test_photos_wait_while_the_states_disk_has_less_than_min_free(
+    tmp_path: Path, shots: list[Shot]
+) -> None:
+    with ConfinedDaemon(tmp_path, start=False, more=KNOWN) as daemon:
+        config = daemon.config.read_text()
+        daemon.config.write_text(config.replace("min_free: 0B", "min_free: 3MiB"))
+        daemon.start_on_small_disk("state", "6m")
+        for shot in shots[:4]:
+            daemon.drop(shot.name, shot.jpeg)
+        wait_for(lambda: daemon.said("statistics [wp]") == 4, "four are taken")
+        ballast = daemon.state / "ballast"
+        ballast.write_bytes(bytes(3 << 20))
+        daemon.drop(shots[4].name, shots[4].jpeg)
+        wait_for(lambda: daemon.said(r"copies\.min_free keeps 3 MiB"), "it is told")
+        assert daemon.said("the state cannot be written") == 1
+        assert len(daemon.photos_inside()) == 4
+        assert len(list(daemon.repaired.iterdir())) == 4
+        ballast.unlink()
+        wait_for(lambda: daemon.said("state-failing: well again"), "it goes on")
+        wait_for(lambda: daemon.said("statistics [wp]") == 5, "it is taken")
+        assert daemon.stop() == 0
+
+
 def catches_sigterm(daemon: RunningDaemon) -> bool:
     assert daemon.process is not None
     status = Path(f"/proc/{daemon.process.pid}/status").read_text()

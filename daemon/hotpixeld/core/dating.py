@@ -5,7 +5,8 @@ defect they scatter about zero as a good pixel's do; with it they stand off by a
 with light and surroundings. Each photo so speaks for the one or the other by a log likelihood
 ratio, and the stretch of photos of greatest sum is when the defect was there (Page 1954,
 "Continuous inspection schemes"; that hot pixels are dated from a sequence of ordinary photos is due
-to Leung, Chapman et al.). A change counts only where it is well supported.
+to Leung, Chapman et al.). With which photo it set in is weighed closer in `hotpixeld.core.onset`.
+A change counts only where it is well supported.
 """
 
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hotpixeld.core.observe import SHOWN
+from hotpixeld.core.observe import SHOWN, Light, Observed, signed
+from hotpixeld.core.onset import onset_evidence
 from hotpixeld.core.residual import RESIDUAL_LIMIT
 
-_GAIN = 3.0  # log likelihood against earlier photos having it: 1 in 20 by chance
+_GAIN = 2.0  # log evidence against earlier photos having it; of old defects 1 in 100 has more
 _GONE_GAIN = 10.0  # and against later ones: to let a defect go is the graver mistake
 _GONE_PHOTOS = 15  # fewer photos without it do not show that it has healed
-_UNSURE = 1.0  # onsets within this log likelihood of the best are possible too
+_NEARNESS = np.array([1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0])  # what a date off by up to 3 is worth
+_HARDLY_EARLIER = 0.25  # the probability that it set in before what is said
 _MOST_PHOTOS = 2000  # older observations say no more
 _GOOD_SIGMA = 20.0  # a good pixel's residuals: 1.25 local spreads, in 1/16
 _STRAY = 0.03  # of all photos, something of the scene stands off at the site
@@ -33,8 +36,8 @@ class Dating:
     Attributes
     ----------
     after, by : int or None
-        It set in after photo ``after`` and by photo ``by``; ``after`` is None where it was there
-        from the first photo on, both are None where it never shows.
+        It set in after photo ``after``, most likely with photo ``by``; ``after`` is None where it
+        was there from the first photo on, both are None where it never shows.
     last_seen : int or None
         The last photo that shows it.
     gone : bool
@@ -47,35 +50,48 @@ class Dating:
     gone: bool
 
 
-def date(series: npt.NDArray[np.int64]) -> Dating:
+def date(observed: Observed, light: Light | None = None) -> Dating:
     """Date one defect.
 
     Parameters
     ----------
-    series : (photos,) int
-        `hotpixeld.core.observe.signed` residuals in order of capture: positive as the defect shows.
+    observed : (photos, channels) int16
+        As `hotpixeld.core.observe.observe` gives them, in order of capture.
+    light : Light or None
+        What the site stood against in the same photos, where that is known.
     """
-    skipped = max(0, len(series) - _MOST_PHOTOS)
-    recent = series[skipped:].astype(np.float64)
+    skipped = max(0, len(observed) - _MOST_PHOTOS)
+    recent = signed(observed)[skipped:].astype(np.float64)
     if not len(recent) or not (recent >= SHOWN).any():
         return Dating(None, None, None, gone=False)
     start, stop = _segment(recent)
     for _ in range(3):
         speaks = _log_likelihood_ratio(recent, float(recent[start:stop].mean()))
         start, stop = _greatest_stretch(speaks)
-    sums = np.concatenate([[0.0], np.cumsum(speaks)])
-    absent_since = float(sums[stop] - sums[-1])
-    gone = len(recent) - stop >= _GONE_PHOTOS and absent_since >= _GONE_GAIN
-    if sums[start] > -_GAIN:
-        start = 0
-    possible = np.flatnonzero(sums[: start + 1] <= sums[start] + _UNSURE)
-    seen = np.flatnonzero(recent[: stop if gone else len(recent)] >= SHOWN)
+    gone = len(recent) - stop >= _GONE_PHOTOS and float(-speaks[stop:].sum()) >= _GONE_GAIN
+    end = stop if gone else len(recent)
+    there = slice(skipped, skipped + end)
+    after, by = _onset(onset_evidence(observed[there], light and light.of(there)))
+    seen = np.flatnonzero(recent[:end] >= SHOWN)
     return Dating(
-        after=int(_last_stretch(possible)) - 1 + skipped if start else None,
-        by=start + skipped,
+        after=None if after is None else after + skipped,
+        by=by + skipped,
         last_seen=int(seen[-1]) + skipped if len(seen) else None,
         gone=gone,
     )
+
+
+def _onset(evidence: npt.NDArray[np.float64]) -> tuple[int | None, int]:
+    """Return after which photo it set in, and most likely with which."""
+    if evidence.max() - evidence[0] < _GAIN:
+        return None, 0
+    probability = np.exp(evidence - evidence.max())
+    probability /= probability.sum()
+    reach = len(_NEARNESS) // 2
+    worth = np.convolve(probability, _NEARNESS)[reach : reach + len(evidence)]
+    by = 1 + int(np.argmax(worth[1:]))
+    earliest = 1 + int(np.searchsorted(np.cumsum(probability[1:]), _HARDLY_EARLIER))
+    return min(earliest, by) - 1, by
 
 
 def _segment(series: npt.NDArray[np.float64]) -> tuple[int, int]:
@@ -108,9 +124,3 @@ def _greatest_stretch(speaks: npt.NDArray[np.float64]) -> tuple[int, int]:
     lowest = np.minimum.accumulate(sums[:-1])
     stop = int(np.argmax(sums[1:] - lowest)) + 1
     return int(np.argmin(sums[:stop])), stop
-
-
-def _last_stretch(positions: npt.NDArray[np.intp]) -> int:
-    """Return the first of the positions that run on without a gap to the last."""
-    breaks = np.flatnonzero(np.diff(positions) > 1)
-    return int(positions[breaks[-1] + 1 if len(breaks) else 0])

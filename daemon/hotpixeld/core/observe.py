@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hotpixeld.core.residual import RESIDUAL_UNIT, residual_at
+from hotpixeld.core.residual import RESIDUAL_UNIT, residual_at, surroundings_at
 
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Observed = npt.NDArray[np.int16]
@@ -28,6 +28,39 @@ def observe(frame: Frame, sites: npt.NDArray[np.intp]) -> Observed:
         In 1/16 of the local spread, as `hotpixeld.core.residual` defines it.
     """
     return residual_at(frame, sites)
+
+
+def surroundings(frame: Frame, sites: npt.NDArray[np.intp]) -> Observed:
+    """Return what lay around some sites in one photo, so that a defect's size can be foretold.
+
+    As `hotpixeld.core.residual.surroundings_at`: (n, channels + 1) int16.
+    """
+    return surroundings_at(frame, sites)
+
+
+@dataclass(frozen=True)
+class Light:
+    """What one site stood against in each photo.
+
+    Attributes
+    ----------
+    surroundings : (photos, channels + 1) int16
+        As `surroundings` gives them; 0 where they were not observed.
+    iso, exposure_s : (photos,) float64
+        nan where the photo does not say.
+    depth_bits : int
+        8 or 16.
+    """
+
+    surroundings: Observed
+    iso: npt.NDArray[np.float64]
+    exposure_s: npt.NDArray[np.float64]
+    depth_bits: int = 8
+
+    def of(self, photos: slice | npt.NDArray[np.bool_]) -> "Light":
+        """Return that of some photos."""
+        of = self.surroundings[photos], self.iso[photos], self.exposure_s[photos]
+        return Light(*of, self.depth_bits)
 
 
 @dataclass(frozen=True)
@@ -63,13 +96,21 @@ def signed(observed: Observed) -> npt.NDArray[np.int64]:
     Of a pixel that is stuck amid the scenes' range, now brighter and now darker than they are, it
     is the size beyond that of good pixels.
     """
+    channel, either = telling_channel(observed)
+    values = observed[:, channel].astype(np.int64)
+    if either:
+        return np.abs(values) - RESIDUAL_UNIT
+    return values if values.sum() >= 0 else -values
+
+
+def telling_channel(observed: Observed) -> tuple[int, bool]:
+    """Return the strongest channel, and whether it stands off now to one side, now to the other."""
     values = observed.astype(np.int64)
-    totals, sizes = values.sum(axis=0), (np.abs(values) - 2 * RESIDUAL_UNIT).sum(axis=0)
-    either = int(np.argmax(sizes))
-    channel = int(np.argmax(np.abs(totals)))
-    if sizes[either] > abs(totals[channel]):
-        return np.abs(values[:, either]) - RESIDUAL_UNIT
-    return values[:, channel] if totals[channel] >= 0 else -values[:, channel]
+    totals = np.abs(values.sum(axis=0))
+    sizes = (np.abs(values) - 2 * RESIDUAL_UNIT).sum(axis=0)
+    if sizes.max() > totals.max():
+        return int(np.argmax(sizes)), True
+    return int(np.argmax(totals)), False
 
 
 def shows_in(observed: Observed) -> float:

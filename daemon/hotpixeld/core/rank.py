@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hotpixeld.core import reasons
 from hotpixeld.core.defects import Candidate, PixelState
 from hotpixeld.core.evidence import Evidence, Profile, joined, weighed
-from hotpixeld.core.fields import Progress, Steadiness, Sums, bands_of, combined
+from hotpixeld.core.fields import BAND_ROWS, Progress, Steadiness, Sums, bands_of, combined
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.observe import Observations, shows_in
 from hotpixeld.core.regions import held_regions
@@ -30,6 +30,7 @@ LEAST_SHARE = 0.1  # of the photos
 RANKINGS_MARGIN = 1.0  # a sensor is ranked again and again, with mostly the same photos
 CALM_MARGIN = 2.0  # a texture that keeps its brightness varies little too, of a few photos
 ONE_SIDED_PER_PHOTO = 2.0  # local spreads: what shows in most photos is no coincidence of lights
+STILL_DN = 15.0 / 255  # of full scale: photos of a tripod series differ by less, by noise alone
 _MOST_SUSPECTS = 30_000
 _MOST_SPOTS = 1_500
 _MOST_SHARE_BAD = 2e-3  # of all pixels
@@ -127,6 +128,8 @@ def rank(
         one_sided=off.null.one_sided,
     )
     held = _reason_to_hold_all(sums, residual.overall, candidates)
+    if held is None and _stands_still(sums, variance.mean, full_scale):
+        held = reasons.LITTLE_VARIETY
     if held is not None:
         candidates = [
             replace(candidate, state="held", reason=held)
@@ -240,6 +243,14 @@ def _reason_to_hold_all(
     if per_photo > 2.2 * np.sqrt(sums.count) + 0.3 * sums.count:
         return reasons.LITTLE_VARIETY
     return None
+
+
+def _stands_still(sums: Sums, mean_variance: float, full_scale: float) -> bool:
+    """Return True where the photos differ from one another less than one photo does in itself."""
+    if mean_variance >= (STILL_DN * full_scale) ** 2:
+        return False
+    picture = sums.mean((slice(None, None, BAND_ROWS // 4),))
+    return mean_variance < float(picture.var(axis=(0, 1)).mean())
 
 
 def _variances(

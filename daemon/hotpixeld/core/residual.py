@@ -190,7 +190,10 @@ def _with_halo(frame: Frame, rows: slice, columns: slice) -> npt.NDArray[np.inte
 
 
 def _mirrored(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
-    positions = np.arange(start, stop)
+    return _folded(np.arange(start, stop), length)
+
+
+def _folded(positions: npt.NDArray[np.intp], length: int) -> npt.NDArray[np.intp]:
     if length == 1:
         return np.zeros_like(positions)
     period = 2 * (length - 1)
@@ -215,3 +218,40 @@ def residual_at(frame: Frame, sites: npt.NDArray[np.intp]) -> npt.NDArray[np.int
         tile = _planes(frame, slice(row, row + 1), slice(column, column + 1))
         values[number] = [plane[0, 0] for plane in tile]
     return values
+
+
+def surroundings_at(frame: Frame, sites: npt.NDArray[np.intp]) -> npt.NDArray[np.int16]:
+    """Return what z was measured against at some sites.
+
+    Parameters
+    ----------
+    frame : (height, width, channels) uint8 or uint16
+    sites : (n, 2) intp
+        Row and column of each, inside the frame.
+
+    Returns
+    -------
+    (n, channels + 1) int16
+        e of each channel (four times the level; of 16-bit frames of v >> 4), then I[S]; z times
+        4096 is (4 v - e) times it.
+    """
+    height, width, channels = frame.shape
+    places = np.asarray(sites, np.intp).reshape(-1, 2)
+    side = 2 * _HALO_PX + 1
+    steps = np.arange(side) - _HALO_PX
+    rows = _folded(places[:, :1] + steps, height)
+    columns = _folded(places[:, 1:] + steps, width)
+    shift = 0 if frame.dtype == np.uint8 else 2
+    tiles = frame[rows[:, :, None], columns[:, None, :]].reshape(-1, side, channels) >> 2 * shift
+    found = np.zeros((len(places), channels + 1), np.int16)
+    if not len(places):
+        return found
+    spread = np.zeros(1, np.int16)
+    for channel in range(channels):
+        residual, _ = _standing_off(tiles[..., channel], 0)
+        expected = (tiles[2:-2, 2:-2, channel].astype(np.int16) << 2) - residual
+        found[:, channel] = expected[3::side, 3]
+        restless = np.minimum(np.abs(residual) >> shift, 1310 // channels)
+        spread = restless if channel == 0 else spread + restless
+    found[:, channels] = np.take(_reciprocals(channels, shift), _around(spread)[::side, 0])
+    return found

@@ -64,7 +64,7 @@ CREATE TABLE photos (
     epoch INTEGER, generation INTEGER,         -- where it was folded
     spool_digest BLOB,                         -- of the spooled bytes, while they are spooled
     signature BLOB,
-    observations BLOB,                         -- (sites, channels) int16
+    observations BLOB,                         -- what it shows at its sensor's sites
     captured_at TEXT, seen_at TEXT NOT NULL,
     iso REAL, exposure_s REAL,
     UNIQUE (path, digest)

@@ -365,14 +365,14 @@ class Ledger:
             (what, argument, at),
         )
 
-    def take_requests(self) -> list[tuple[str, bytes | None]]:
-        """Return and remove the requests that wait, oldest first."""
-        if self._one("SELECT 1 FROM requests LIMIT 1") is None:
-            return []
-        with transaction(self.db):
-            rows = self.db.execute("SELECT what, argument FROM requests ORDER BY id").fetchall()
-            self.db.execute("DELETE FROM requests")
-        return [(row[0], row[1]) for row in rows]
+    def requests(self) -> list[tuple[int, str, bytes | None]]:
+        """Return id, kind and argument of the requests that wait, oldest first."""
+        rows = self.db.execute("SELECT id, what, argument FROM requests ORDER BY id").fetchall()
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def close_request(self, request_id: int) -> None:
+        """Remove a request that was done."""
+        self.db.execute("DELETE FROM requests WHERE id = ?", (request_id,))
 
     def note_event(self, at: str, code: str, what: str) -> None:
         """Keep an event for the report."""

@@ -106,6 +106,8 @@ class Daemon:
         if self.pause_s:
             self._wait(self.pause_s)
         try:
+            if take_requests(state, watcher):
+                work.map_changed()
             if self.arrival is None:
                 self.arrival = watcher.next_photo(0 if self.busy else PAUSE_S)
             if self.arrival is None:
@@ -115,8 +117,6 @@ class Daemon:
                 self.arrival = None
                 work.after_photo()
                 self.busy = True
-            if take_requests(state, watcher):
-                work.map_changed()
         except (OSError, sqlite3.OperationalError) as error:
             self._put_off(error, watcher, live)
         else:
@@ -205,7 +205,8 @@ def take(state: State, watcher: Watcher, path: Path) -> None:
     found = watcher.read(path)
     if not isinstance(found, NotYet):
         outcome = state.handling.handle(path, found.data, stored(found.identity))
-        log.info("%s: statistics %s, copy %s", path, outcome.statistics, outcome.copy)
+        if outcome.statistics != "refused":  # that is told, once a minute and cause
+            log.info("%s: statistics %s, copy %s", path, outcome.statistics, outcome.copy)
     elif found.reason in REFUSED and identity is not None:
         state.handling.refuse_unread(path, stored(identity), found)
     elif found.reason != "gone":

@@ -57,7 +57,10 @@ class Detection:
     def open(self) -> None:
         """Take up what was said while the daemon was not running."""
         make_folder(self.pixels_folder)
-        for sensor in self.ledger.sensors():
+        sensors = self.ledger.sensors()
+        for file in set(self.pixels_folder.glob("*.txt")) - set(map(self._pixel_file, sensors)):
+            file.unlink()  # a crash came in between while its sensor was forgotten
+        for sensor in sensors:
             self.reconsider(sensor)
 
     # --- what a photo asks
@@ -168,8 +171,6 @@ class Detection:
     def forget(self, sensor: SensorRow) -> None:
         """Drop all that is known of a sensor."""
         self.accumulation.forget(sensor.id)
-        with transaction(self.ledger.db):
-            self.ledger.db.execute("DELETE FROM sensors WHERE id = ?", (sensor.id,))
         self._maps.pop(sensor.id, None)
         self._signatures.pop(sensor.id, None)
         self._pixel_file(sensor).unlink(missing_ok=True)
@@ -194,8 +195,7 @@ class Detection:
                 revision = self.ledger.sensor(sensor.id).map_revision + 1
                 self.ledger.update_sensor(sensor.id, map_revision=revision)
         self._maps.pop(sensor.id, None)
-        if new.keys() != old.keys() or not self._pixel_file(sensor).exists():
-            self._publish(sensor, new.values())
+        self._publish(sensor, new.values())
         for place in sorted(new.keys() - old.keys()):
             self._tell_confirmed(sensor, new[place])
         self._tell_held(sensor, before, after)
@@ -228,10 +228,21 @@ class Detection:
         return self.pixels_folder / f"{sensor.key}.txt"
 
     def _publish(self, sensor: SensorRow, confirmed: Iterable[PixelRow]) -> None:
-        """Write the confirmed pixels as plain text, in dcraw's syntax: column, row, time."""
+        """Write the confirmed pixels as plain text, in dcraw's syntax: column, row, time.
+
+        What stands there is compared, since a crash may have come between ledger and file.
+        """
         lines = [f"# {sensor.key}: confirmed pixels, column row unixtime"]
+<<<<<<< HEAD
         lines += [f"{p.column} {p.row} {onset_unix_s(p)}" for p in confirmed]
         write_atomically(self._pixel_file(sensor), "".join(f"{line}\n" for line in lines).encode())
+=======
+        lines += [f"{p.column} {p.row} {_unix_s(p.since_by)}" for p in confirmed]
+        data = "".join(f"{line}\n" for line in lines).encode()
+        file = self._pixel_file(sensor)
+        if not file.exists() or file.read_bytes() != data:
+            write_atomically(file, data)
+>>>>>>> power
 
     def _tell_confirmed(self, sensor: SensorRow, pixel: PixelRow) -> None:
         what = (

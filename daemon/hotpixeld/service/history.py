@@ -8,52 +8,60 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.dating import Dating, date
-from hotpixeld.core.observe import Observations, Observed, observe, signed
+from hotpixeld.core.observe import Light, Observations, Observed, observe, signed, surroundings
 from hotpixeld.core.prediction import Prediction, predict
 from hotpixeld.edge.ledger import Ledger, SensorRow
 from hotpixeld.edge.photo import Photo
 from hotpixeld.edge.pixels import PixelRow
 
 MOST_SITES = 300
-_HEAD = struct.Struct("<IB")  # sites, channels
+_HEAD = struct.Struct("<IB")  # sites, values a site: its residuals, then its surroundings
 
 
 @dataclass(frozen=True)
 class History:
-    """The observations of one sensor in order of capture.
+    """The observations of one sensor in order of capture, and when each photo was taken.
 
     Attributes
     ----------
+    observations : Observations
     times : list of str
-        When each photo was taken.
-    doses : (photos,) float64
-        ISO times exposure in seconds; not a number where a photo does not say.
+    surroundings : (photos, sites, channels + 1) int16
+        As `hotpixeld.core.observe.surroundings`; 0 where they were not observed.
+    iso, exposure_s : (photos,) float64
+        nan where the photo does not say.
+    depth_bits : int
     """
 
     observations: Observations
     times: list[str]
-    doses: npt.NDArray[np.float64]
+    surroundings: Observed
+    iso: npt.NDArray[np.float64]
+    exposure_s: npt.NDArray[np.float64]
+    depth_bits: int
 
     def of(self, row: int, column: int) -> tuple[Dating, list[str]] | None:
         """Date what is at a place; with it come the times of the photos that it counts."""
         observed = self.observations.at(row, column)
         if observed is None or not len(observed):
             return None
-        known = self._known_at(row, column)
+        site = self._site(row, column)
+        known = self.observations.known[:, site]
         times = [time for time, seen in zip(self.times, known, strict=True) if seen]
-        return date(signed(observed)), times
+        light = Light(self.surroundings[:, site], self.iso, self.exposure_s, self.depth_bits)
+        return date(observed, light.of(known)), times
 
     def prediction(self, row: int, column: int) -> Prediction:
         """Return how exposure and ISO tell what a photo shows at a place."""
         observed = self.observations.at(row, column)
         if observed is None or not len(observed):
             return Prediction()
-        return predict(signed(observed), self.doses[self._known_at(row, column)])
+        known = self.observations.known[:, self._site(row, column)]
+        return predict(signed(observed), (self.iso * self.exposure_s)[known])
 
-    def _known_at(self, row: int, column: int) -> npt.NDArray[np.bool_]:
+    def _site(self, row: int, column: int) -> int:
         away = np.abs(self.observations.sites - np.array([row, column])).max(axis=1)
-        known: npt.NDArray[np.bool_] = self.observations.known[:, int(np.argmin(away))]
-        return known
+        return int(np.argmin(away))
 
     def is_gone(self, row: int, column: int) -> bool:
         """Tell whether enough later photos would show it and do not."""
@@ -83,11 +91,12 @@ def chosen_sites(pixels: Sequence[PixelRow]) -> bytes:
 
 
 def observed_bytes(sensor: SensorRow, photo: Photo) -> bytes | None:
-    """Return a photo's residuals at its sensor's sites, as stored; None before any ranking."""
+    """Return what a photo shows at its sensor's sites, as stored; None before any ranking."""
     if not sensor.sites:
         return None
     sites = np.frombuffer(sensor.sites, "<i4").reshape(-1, 2)
-    values = observe(photo.frame, sites.astype(np.intp))
+    places = sites.astype(np.intp)
+    values = np.hstack([observe(photo.frame, places), surroundings(photo.frame, places)])
     return _HEAD.pack(len(sites), values.shape[1]) + sensor.sites + values.astype("<i2").tobytes()
 
 
@@ -98,25 +107,31 @@ def read_history(ledger: Ledger, sensor: SensorRow) -> History | None:
     sites = np.frombuffer(sensor.sites, "<i4").reshape(-1, 2)
     place = {(int(row), int(column)): n for n, (row, column) in enumerate(sites)}
     rows = ledger.db.execute(
-        "SELECT observations, coalesce(captured_at, seen_at) AS at, iso * exposure_s AS dose "
-        "FROM photos WHERE sensor_id = ? AND observations IS NOT NULL AND statistics IN "
+        "SELECT observations, coalesce(captured_at, seen_at) AS at, iso, exposure_s FROM photos "
+        "WHERE sensor_id = ? AND observations IS NOT NULL AND statistics IN "
         "('waiting', 'pending', 'folded') ORDER BY at, digest",
         (sensor.id,),
     ).fetchall()
-    values = np.zeros((len(rows), len(sites), sensor.sensor.channels), np.int16)
+    channels = sensor.sensor.channels
+    values = np.zeros((len(rows), len(sites), 2 * channels + 1), np.int16)
     known = np.zeros((len(rows), len(sites)), bool)
     for number, row in enumerate(rows):
         for there, found in zip(*_unpacked(row["observations"]), strict=True):
             if (site := place.get((int(there[0]), int(there[1])))) is not None:
-                values[number, site] = found
+                values[number, site, : len(found)] = found
                 known[number, site] = True
-    observations = Observations(sites.astype(np.intp), values, known)
-    doses = np.array([np.nan if row["dose"] is None else row["dose"] for row in rows], np.float64)
-    return History(observations, [row["at"] for row in rows], doses)
+    return History(
+        Observations(sites.astype(np.intp), values[..., :channels], known),
+        [row["at"] for row in rows],
+        values[..., channels:],
+        np.array([row["iso"] for row in rows], np.float64),
+        np.array([row["exposure_s"] for row in rows], np.float64),
+        sensor.sensor.depth_bits,
+    )
 
 
 def _unpacked(stored: bytes) -> tuple[npt.NDArray[np.int32], Observed]:
-    count, channels = _HEAD.unpack_from(stored)
+    count, width = _HEAD.unpack_from(stored)
     sites = np.frombuffer(stored, "<i4", 2 * count, _HEAD.size).reshape(count, 2)
     start = _HEAD.size + sites.nbytes
-    return sites, np.frombuffer(stored, "<i2", count * channels, start).reshape(count, channels)
+    return sites, np.frombuffer(stored, "<i2", count * width, start).reshape(count, width)

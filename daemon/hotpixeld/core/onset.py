@@ -1,0 +1,105 @@
+"""With which photo a defect set in: every kind of defect foretells what each photo shows of it.
+
+What a defect adds to a photo depends on the light around it and on the exposure. A stuck pixel
+stands off by its level less the light's, a dead one by a share of the light, a hot one adds charge
+before the tone curve, in proportion to the gain or to gain and exposure (Leung, Chapman et al.
+2009, "Automatic detection of in-field defect growth in image sensors"). Where it ought to show and
+does not, it is not there yet; where it could not show, nothing is known. Each hypothesis, of a kind
+and a strength, gives each photo a log likelihood ratio against a good pixel; the evidence for an
+onset is the sum over the hypotheses of the likelihood that they hold from there on.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from hotpixeld.core.observe import Light, Observed
+from hotpixeld.core.residual import RESIDUAL_LIMIT
+
+Floats = npt.NDArray[np.float64]
+
+_GOOD_SIGMA = 18.0  # a good pixel's residuals, in 1/16 of a local spread
+_STRAY = 0.03  # of all photos, something of the scene stands off at the site
+_FORETOLD = (0.25, 0.5, 0.75, 1.0, 1.25)  # what a photo shows, of what is foretold
+_UNFORETOLD = (0.1, 0.3, 0.6, 1.0, 1.6, 2.4)  # of the level that it has on average
+_GAMMA = 2.2  # about what cameras' tone curves do
+_WHITE, _QUARTERS = 250 / 255, 4
+_STUCK_LEVELS = np.linspace(0.02, 1.0, 21)
+_CHARGES = np.geomspace(2e-4, 0.3, 22)  # of full scale, at the median gain and exposure
+_OFFSETS = np.geomspace(0.01, 0.5, 14)  # after the tone curve, or of raw data without one
+_RESPONSES = np.linspace(0.0, 0.9, 10)
+_ON_AVERAGE = np.geomspace(8, RESIDUAL_LIMIT, 8)
+
+
+def onset_evidence(observed: Observed, light: Light | None) -> Floats:
+    """Return (photos,): the log evidence that a defect is there from each photo on, not before.
+
+    Parameters
+    ----------
+    observed : (photos, channels) int16
+        As `hotpixeld.core.observe.observe` gives them, in order of capture.
+    light : Light or None
+        None: without knowledge of the light; dates are coarser then.
+    """
+    values = observed.astype(np.float64)
+    channel = int(np.argmax((values**2).sum(axis=0)))
+    series = values[:, channel]
+    levels = np.concatenate([_ON_AVERAGE, -_ON_AVERAGE])
+    on_average = np.repeat(levels[:, None], len(series), axis=1)
+    ratios = _log_ratios(series, on_average, _UNFORETOLD)
+    if light is not None:
+        known, foretold = _foretold(light, channel)
+        ratios = np.concatenate([ratios, _log_ratios(series, foretold, _FORETOLD) * known])
+        ratios *= _speaks(light, channel)
+    from_here_on = np.cumsum(ratios[:, ::-1], axis=1)[:, ::-1]
+    evidence: Floats = np.logaddexp.reduce(from_here_on, axis=0)
+    return evidence
+
+
+def _log_ratios(series: Floats, centres: Floats, shares: tuple[float, ...]) -> Floats:
+    """Return (hypotheses, photos): how much each photo speaks for each, against a good pixel."""
+    floor = _STRAY / (2 * RESIDUAL_LIMIT)
+    height = (1 - _STRAY) / (_GOOD_SIGMA * np.sqrt(2 * np.pi))
+    bell = np.zeros_like(centres)
+    for share in shares:
+        centre = np.clip(share * centres, -RESIDUAL_LIMIT, RESIDUAL_LIMIT)
+        bell += np.exp(-0.5 * ((series - centre) / _GOOD_SIGMA) ** 2)
+    good = height * np.exp(-0.5 * (series / _GOOD_SIGMA) ** 2) + floor
+    ratios: Floats = np.log(height * bell / len(shares) + floor) - np.log(good)
+    return ratios
+
+
+def _full_scale(light: Light) -> float:
+    return _QUARTERS * (255.0 if light.depth_bits == 8 else 4095.0)
+
+
+def _speaks(light: Light, channel: int) -> npt.NDArray[np.bool_]:
+    """Return False where clipped surroundings say nothing."""
+    level = light.surroundings[:, channel] / _full_scale(light)
+    unknown = light.surroundings[:, -1] == 0
+    speaks: npt.NDArray[np.bool_] = unknown | ((level > 0) & (level < _WHITE))
+    return speaks
+
+
+def _foretold(light: Light, channel: int) -> tuple[npt.NDArray[np.bool_], Floats]:
+    """Return where the light is known, and (hypotheses, photos) the residuals to be seen."""
+    weight = light.surroundings[:, -1] / 4096
+    level = np.clip(light.surroundings[:, channel] / _full_scale(light), 1 / 255, 1.0)
+    gain = _relative(light.iso)
+    exposures = [gain]
+    if np.isfinite(light.exposure_s).any():
+        exposures.append(_relative(gain * light.exposure_s))
+    offs = [_STUCK_LEVELS[:, None] - level, -(1 - _RESPONSES[:, None]) * level]
+    for exposure in exposures:
+        charged = np.minimum(level**_GAMMA + _CHARGES[:, None] * exposure, 1.0)
+        offs.append(charged ** (1 / _GAMMA) - level)
+    offs += [_OFFSETS[:, None] * gain, np.repeat(_OFFSETS[:, None], len(gain), axis=1)]
+    return weight > 0, np.concatenate(offs) * _full_scale(light) * weight
+
+
+def _relative(values: Floats) -> Floats:
+    """Return values over their median, 1 where they are unknown."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return np.ones_like(values)
+    relative: Floats = np.nan_to_num(values / np.median(known), nan=1.0)
+    return relative
