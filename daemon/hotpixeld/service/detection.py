@@ -234,8 +234,7 @@ class Detection:
         """
         lines = [f"# {sensor.key}: confirmed pixels, column row unixtime"]
         lines += [f"{p.column} {p.row} {onset_unix_s(p)}" for p in confirmed]
-        data = "".join(f"{line}
-" for line in lines).encode()
+        data = "".join(f"{line}\n" for line in lines).encode()
         file = self._pixel_file(sensor)
         if not file.exists() or file.read_bytes() != data:
             write_atomically(file, data)
