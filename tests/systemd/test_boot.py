@@ -3,7 +3,6 @@
 Run by `make soak`: installing takes a minute and needs the package index.
 """
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sources import copy_sources
 from systemd.box import Box, why_not
 
-ROOT = Path(__file__).parents[2]
 PID = "$(systemctl show hotpixeld -p MainPID --value)"
 
 pytestmark = [
@@ -28,11 +27,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     source, stage = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("stage")
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    files = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True)
-    for name in filter(None, os.fsdecode(files.stdout).split("\0")):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, source / name)
+    copy_sources(source)
     subprocess.run(["make", "install", f"DESTDIR={stage}"], cwd=source, check=True, timeout=300)
     box = Box()
     try:

@@ -301,18 +301,12 @@ class Accumulation:
         sqlite3.OperationalError
             The disk is full or fails; nothing was dropped.
         """
-        files = [self.moments_folder / g["file"] for g in self._generations(sensor_id)]
+        files = [self.stored.folder / g["file"] for g in self.stored.generations(sensor_id)]
         mine = {photo.id for photo in self.ledger.photos(sensor_id=sensor_id)}
         with transaction(self.ledger.db):
             self.ledger.db.execute("DELETE FROM sensors WHERE id = ?", (sensor_id,))
         self._resident.pop(sensor_id, None)
         self.damaged.pop(sensor_id, None)
-<<<<<<< HEAD
-        for g in self.stored.generations(sensor_id):
-            (self.stored.folder / g["file"]).unlink(missing_ok=True)
-        mine = {photo.id for photo in self.ledger.photos(sensor_id=sensor_id)}
-=======
->>>>>>> power
         self._to_replay = deque(i for i in self._to_replay if i not in mine)
         empty_log(self.ledger.db)
         for file in files:

@@ -233,16 +233,11 @@ class Detection:
         What stands there is compared, since a crash may have come between ledger and file.
         """
         lines = [f"# {sensor.key}: confirmed pixels, column row unixtime"]
-<<<<<<< HEAD
         lines += [f"{p.column} {p.row} {onset_unix_s(p)}" for p in confirmed]
-        write_atomically(self._pixel_file(sensor), "".join(f"{line}\n" for line in lines).encode())
-=======
-        lines += [f"{p.column} {p.row} {_unix_s(p.since_by)}" for p in confirmed]
         data = "".join(f"{line}\n" for line in lines).encode()
         file = self._pixel_file(sensor)
         if not file.exists() or file.read_bytes() != data:
             write_atomically(file, data)
->>>>>>> power
 
     def _tell_confirmed(self, sensor: SensorRow, pixel: PixelRow) -> None:
         what = (
