@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # as the program sets it for itself, before numpy is imported
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help run test check format lint types layers bench soak docs demo clean install uninstall
+.PHONY: help run test check format lint types layers bench soak docs demo clean install uninstall deb
 
 help: ## what one can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,16 +61,19 @@ clean: ## remove the virtual environment and caches
 SYSTEM_PYTHON ?= /usr/bin/python3
 OPT := $(DESTDIR)/opt/hotpixeld
 ETC := $(DESTDIR)/etc/hotpixeld
-LOCAL := $(DESTDIR)/usr/local
+PREFIX ?= /usr/local
+LOCAL := $(DESTDIR)$(PREFIX)
 SHARE := $(LOCAL)/share
-UNITS := $(DESTDIR)/etc/systemd/system
+UNIT_FOLDER ?= /etc/systemd/system
+UNITS := $(DESTDIR)$(UNIT_FOLDER)
+DROP_INS := $(DESTDIR)/etc/systemd/system/hotpixeld.service.d
 LIVE := test -z "$(DESTDIR)" && test -d /run/systemd/system
 
 install: ## as a system service: /opt/hotpixeld, config in /etc/hotpixeld (never overwritten), systemd unit
 	$(SYSTEM_PYTHON) -m venv $(OPT)/venv
 	$(OPT)/venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade .
 	sed -i '1s|^#!.*|#!/opt/hotpixeld/venv/bin/python|' $(OPT)/venv/bin/hotpixeld
-	install -d $(LOCAL)/bin $(UNITS)/hotpixeld.service.d
+	install -d $(LOCAL)/bin $(UNITS) $(DROP_INS)
 	ln -sfn /opt/hotpixeld/venv/bin/hotpixeld $(LOCAL)/bin/hotpixeld
 	install -D -m 644 systemd/hotpixeld.service $(UNITS)/hotpixeld.service
 	install -D -m 644 systemd/hotpixeld.sysusers $(LOCAL)/lib/sysusers.d/hotpixeld.conf
@@ -90,20 +93,25 @@ install: ## as a system service: /opt/hotpixeld, config in /etc/hotpixeld (never
 	test -n "$(DESTDIR)" || systemd-sysusers /usr/local/lib/sysusers.d/hotpixeld.conf
 	test -n "$(DESTDIR)" || systemd-tmpfiles --create /usr/local/lib/tmpfiles.d/hotpixeld.conf
 	test -n "$(DESTDIR)" || $(OPT)/venv/bin/python -m hotpixeld systemd-dropin -c $(ETC)/hotpixeld.yaml \
-	  > $(UNITS)/hotpixeld.service.d/folders.conf.new
-	test -n "$(DESTDIR)" || mv $(UNITS)/hotpixeld.service.d/folders.conf.new $(UNITS)/hotpixeld.service.d/folders.conf
+	  > $(DROP_INS)/folders.conf.new
+	test -n "$(DESTDIR)" || mv $(DROP_INS)/folders.conf.new $(DROP_INS)/folders.conf
 	if $(LIVE); then systemctl daemon-reload && systemctl try-restart hotpixeld; fi
 	@echo 'Installed. Start it now and at each boot: systemctl enable --now hotpixeld'
 	@echo 'Who may drop and read photos: adduser NAME photos. Config: /etc/hotpixeld/hotpixeld.yaml'
 
+deb: ## a Debian package in dist/: the installed tree as it is, for this machine's Python and architecture
+	rm -rf build/deb
+	$(MAKE) install DESTDIR=$(CURDIR)/build/deb PREFIX=/usr UNIT_FOLDER=/lib/systemd/system
+	packaging/deb build/deb dist
+
 uninstall: ## take the service away; config, state and copies stay
 	if $(LIVE); then systemctl disable --now hotpixeld; fi
-	rm -rf $(OPT)/venv $(UNITS)/hotpixeld.service.d/folders.conf
+	rm -rf $(OPT)/venv $(DROP_INS)/folders.conf
 	rm -f $(UNITS)/hotpixeld.service $(LOCAL)/bin/hotpixeld
 	rm -f $(LOCAL)/lib/sysusers.d/hotpixeld.conf $(LOCAL)/lib/tmpfiles.d/hotpixeld.conf
 	rm -f $(SHARE)/man/man1/hotpixeld.1 $(SHARE)/man/man5/hotpixeld.yaml.5
 	rm -f $(SHARE)/bash-completion/completions/hotpixeld $(SHARE)/zsh/site-functions/_hotpixeld
 	rm -f $(SHARE)/fish/vendor_completions.d/hotpixeld.fish
-	rmdir --ignore-fail-on-non-empty $(OPT) $(UNITS)/hotpixeld.service.d 2>/dev/null || true
+	rmdir --ignore-fail-on-non-empty $(OPT) $(DROP_INS) 2>/dev/null || true
 	if $(LIVE); then systemctl daemon-reload; fi
 	@echo 'Left as they are: /etc/hotpixeld, /var/lib/hotpixeld, the copies, the user hotpixeld'

@@ -68,6 +68,19 @@ def test_clone_make_run_and_photos_dropped_are_all_it_takes(root: CleanRoot, clo
     assert root.run("cd hotpixeld && git status --short").stdout == ""
 
 
+def test_the_debian_package_installs_runs_and_goes_again(root: CleanRoot, clone: Path) -> None:
+    root.run("cd hotpixeld && make deb", timeout_s=900)
+    assert list((clone / "dist").glob("hotpixeld_*.deb"))
+    root.run("dpkg -i hotpixeld/dist/hotpixeld_*.deb")
+    assert root.run("cd / && hotpixeld --version").stdout.startswith("hotpixeld ")
+    assert "good" in root.run("hotpixeld check-config /etc/hotpixeld/hotpixeld.yaml").stdout
+    assert (root.folder / "lib/systemd/system/hotpixeld.service").is_file()
+    assert not root.run("grep -rIl /root/hotpixeld /opt/hotpixeld", check=False).stdout
+    root.run("dpkg -r hotpixeld")
+    assert not (root.folder / "opt" / "hotpixeld").exists()
+    assert (root.folder / "etc/hotpixeld/hotpixeld.yaml").is_file()
+
+
 def test_make_test_skips_loudly_what_cannot_be_tested_and_fails_nothing(
     root: CleanRoot, clone: Path
 ) -> None:
