@@ -91,3 +91,4 @@ def test_every_command_shown_runs(page: Path, prepared: Path) -> None:
 def test_commands_are_found_at_all() -> None:
     assert len(shown(ROOT / "docs" / "operation.md")) > 20
     assert "hotpixeld find" in " ".join(shown(ROOT / "README.md"))
+    assert "make run" in " ".join(shown(ROOT / "README.md"))

@@ -53,6 +53,7 @@ def test_the_machine_s_own_table_can_be_read(tmp_path: Path) -> None:
     if not table.exists():
         pytest.skip("no /proc")
     mounts = parse_mountinfo(table.read_text(errors="surrogateescape"))
-    assert any(mount.point == "/" for mount in mounts)
+    if not any(mount.point == "/" for mount in mounts):
+        pytest.skip("NOT TESTED: in a chroot the table does not tell what / is")
     assert mount_of(tmp_path) is not None
     assert os.path.ismount(mount_of(tmp_path).point)  # type: ignore[union-attr]  # asserted above

@@ -68,8 +68,9 @@ def test_a_hundred_copied_photos_come_within_settle_and_a_second(
 
     def copy() -> None:
         for number in range(100):
-            (root / f"{number}.jpg").write_bytes(b"x" * 10_000)
+            # before it is written: on a busy machine this thread may rest between the two
             written[f"{number}.jpg"] = time.monotonic()
+            (root / f"{number}.jpg").write_bytes(b"x" * 10_000)
             time.sleep(0.005)
 
     thread = threading.Thread(target=copy)
