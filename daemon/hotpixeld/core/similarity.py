@@ -15,7 +15,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-SIGNATURE_VERSION = 1
 BLOCKS = 16
 SIGNATURE_BYTES = BLOCKS * BLOCKS
 SIMILAR_PERCENT = 75  # by chance: 6 % spread, at most 20 in real series; bursts: over 80

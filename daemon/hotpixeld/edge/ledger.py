@@ -308,11 +308,6 @@ class Ledger:
             tuple(values.values()),
         )
 
-    def copy_at(self, path: Path) -> int | None:
-        """Return the id of the photo whose copy has this path."""
-        row = self._one("SELECT photo_id FROM copies WHERE path = ?", os.fsencode(path))
-        return int(row[0]) if row else None
-
     def remember_own(self, file_digest: bytes, image_digest: bytes, photo_digest: bytes) -> None:
         """Remember what is about to be written, so that it is known for ever as our own."""
         self.db.execute(
@@ -378,19 +373,6 @@ class Ledger:
         """Keep an event for the report."""
         self.db.execute(
             "INSERT INTO events (at, code, what) VALUES (?, ?, ?)", (at, code, _storable(what))
-        )
-
-    def meta(self, key: str) -> str | None:
-        """Return a single remembered value."""
-        row = self._one("SELECT value FROM meta WHERE key = ?", key)
-        return str(row[0]) if row else None
-
-    def set_meta(self, key: str, value: str) -> None:
-        """Remember a single value."""
-        self.db.execute(
-            "INSERT INTO meta (key, value) VALUES (?, ?) "
-            "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            (key, value),
         )
 
     # --- the last crash

@@ -15,7 +15,7 @@ from pathlib import Path
 from hotpixeld.config import Config
 from hotpixeld.edge.atomic import make_folder, sweep_temporaries, write_atomically
 from hotpixeld.edge.copies import EncodedCopy
-from hotpixeld.edge.ledger import CopyRow, CopyState, Ledger, PhotoRow
+from hotpixeld.edge.ledger import CopyRow, CopyState, Ledger
 from hotpixeld.edge.names import PHOTO_SUFFIXES
 from hotpixeld.edge.photo import Photo, read_photo
 
@@ -171,17 +171,6 @@ def is_as_written(copy: CopyRow) -> bool:
     if found.st_size != copy.size or copy.path.is_symlink():
         return False
     return found.st_mtime_ns == copy.mtime_ns or _digest_of(copy.path) == copy.file_digest
-
-
-def needs_copy(row: PhotoRow, map_revision: int) -> bool:
-    """Tell whether a photo's copy was judged with an older defect map than the present one."""
-    return row.map_revision < map_revision and row.statistics in (
-        "waiting",
-        "pending",
-        "folded",
-        "similar",
-        "lost",
-    )
 
 
 def _sha256(data: bytes) -> bytes:
