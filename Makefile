@@ -10,12 +10,12 @@ export OPENBLAS_NUM_THREADS := 1
 help: ## what one can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(VENV)/installed: pyproject.toml setup.py daemon/hotpixeld/core/_kernel.c
+$(VENV)/installed: pyproject.toml setup.py $(wildcard kernel/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-$(VENV)/developed: pyproject.toml setup.py daemon/hotpixeld/core/_kernel.c
+$(VENV)/developed: pyproject.toml setup.py $(wildcard kernel/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/installed

@@ -55,7 +55,7 @@ def test_the_wheel_has_the_whole_package_and_no_source_of_the_kernel(wheel: set[
     wanted = {
         str(PurePosixPath(name).relative_to("daemon"))
         for name in source_files()
-        if name.startswith("daemon/") and not name.endswith(".c")
+        if name.startswith("daemon/")
     }
     assert {"hotpixeld/py.typed", "hotpixeld/templates/report.html"} <= wanted
     assert wanted <= wheel

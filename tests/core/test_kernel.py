@@ -24,7 +24,8 @@ from hotpixeld.core.moments import Moments
 from hotpixeld.core.residual import residual_at
 from jpegmaker import encoded, scene
 
-SOURCE = Path(__file__).parents[2] / "daemon/hotpixeld/core/_kernel.c"
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(str(path) for path in (ROOT / "kernel").glob("*.c"))
 FUZZ = Path(__file__).parent / "kernel_fuzz.py"
 
 built = pytest.mark.skipif(
@@ -151,12 +152,12 @@ def test_what_does_not_fit_is_refused_and_nothing_is_changed() -> None:
 
 
 def test_without_a_compiler_the_build_works_and_makes_no_kernel(tmp_path: Path) -> None:
-    root = SOURCE.parents[3]
     for name in ("setup.py", "pyproject.toml", "README.md"):
-        if (root / name).exists():
-            shutil.copy(root / name, tmp_path / name)
+        if (ROOT / name).exists():
+            shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "README.md").touch()
-    shutil.copytree(root / "daemon", tmp_path / "daemon", ignore=shutil.ignore_patterns("*.so"))
+    shutil.copytree(ROOT / "kernel", tmp_path / "kernel")
+    shutil.copytree(ROOT / "daemon", tmp_path / "daemon", ignore=shutil.ignore_patterns("*.so"))
     command = [sys.executable, "-W", "ignore", "setup.py", "-q", "build", "--build-base", "built"]
     environment = os.environ | {"CC": "/nonexistent/cc", "LDSHARED": "/nonexistent/cc"}
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
@@ -172,7 +173,7 @@ def test_the_kernel_reads_and_writes_only_what_it_was_given(tmp_path: Path, roun
     sanitize = "-fsanitize=address,undefined"
     options = "-g -O1 -std=c11 -Wall -Wextra -Werror -shared -fPIC -fno-sanitize-recover=all"
     subprocess.run(
-        ["gcc", *options.split(), sanitize, f"-I{include}", str(SOURCE), "-o", str(library)],
+        ["gcc", *options.split(), sanitize, f"-I{include}", *SOURCES, "-o", str(library)],
         check=True,
     )
     libraries = [

@@ -1,8 +1,8 @@
 """The compiled kernel where it was built; where it was not, numpy does the same to the bit.
 
-`_kernel.c` holds the inner loops of `moments`, `residual` and `jpeg.walk` once more. The package's
-own build compiles it where there is a compiler, and does without where there is none. Whoever has
-something to compute asks `chosen` each time, so that tests can run both.
+The C in `kernel/` holds the inner loops of `moments`, `residual` and `jpeg.walk` once more. The
+package's own build compiles it where there is a compiler, and does without where there is none.
+Whoever has something to compute asks `chosen` each time, so that tests can run both.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ MOST_FRAMES = 64  # in one call
 
 
 class Kernel(Protocol):
-    """The functions of ``_kernel.c``; they let other threads run, and check all they are given."""
+    """The functions of the C; they let other threads run, and check all they are given."""
 
     def fold(
         self,

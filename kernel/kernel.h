@@ -1,0 +1,66 @@
+/* The compiled arithmetic: what moments.py, residual.py and jpeg/walk.py do, to the same bits, faster.
+ *
+ * Optional: without it numpy does the same. Every function checks the shape, the type and the
+ * length of all that it is given before it touches a value, allocates before it changes one, and
+ * lets other threads run meanwhile. Plain C against the stable ABI; no numpy here, only buffers.
+ *
+ * A frame is a buffer (height, width, channels) of uint8 or uint16 whose pixels may be followed by
+ * some padding (Pillow keeps RGB as four bytes a pixel) and whose rows may be, too.
+ */
+#ifndef HOTPIXELD_KERNEL_H
+#define HOTPIXELD_KERNEL_H
+#define PY_SSIZE_T_CLEAN
+#ifndef Py_LIMITED_API
+#define Py_LIMITED_API 0x030B0000
+#endif
+#include <Python.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MOST_FRAMES = 64, /* in one call; 64 x 255 and 64 x 128 stay within 16 bits */
+    MOST_CHANNELS = 4,
+};
+
+/* A second version of the hot loops for newer processors, where compiler and linker can. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) \
+    && !defined(__SANITIZE_ADDRESS__)
+#define FAST __attribute__((target_clones("avx2", "default")))
+#else
+#define FAST
+#endif
+
+/* ---- what the caller gave: buffers.c */
+
+typedef struct {
+    Py_ssize_t height, width, channels;
+    Py_ssize_t value_bytes;
+} Shape;
+
+typedef struct {
+    const uint8_t *data;
+    Py_ssize_t row_bytes, pixel_bytes;
+} Frame;
+
+/* Raise a ValueError; return -1. */
+int refuse(const char *why);
+
+/* Check a contiguous array of sums and return 0. */
+int sums_fit(const Py_buffer *view, Shape shape, Py_ssize_t value_bytes);
+
+/* Take hold of all frames; return how many, or -1 with an exception and none held. */
+int take_frames(PyObject *given, Py_buffer *views, Frame *frames, Shape *shape);
+
+int is_unsigned(const Py_buffer *view);
+
+void release_all(Py_buffer *views, int count);
+
+/* ---- what Python calls; module.c says with what */
+
+PyObject *fold(PyObject *self, PyObject *arguments);          /* sums.c */
+PyObject *add_residuals(PyObject *self, PyObject *arguments); /* residuals.c */
+PyObject *residual_at(PyObject *self, PyObject *arguments);
+PyObject *walk(PyObject *self, PyObject *arguments); /* scan.c */
+
+#endif

@@ -1,0 +1,302 @@
+/* The third accumulator; the numbers of the steps are those of residual.py. */
+#include "kernel.h"
+
+enum {
+    STRIP_PX = 2048, /* the rows of a strip that are at work stay within the second cache */
+    LIMIT = 128,     /* of a residual, in 1/16 of a local spread */
+};
+
+/* What one frame's strip needs of the rows above: a row comes in, a row five above goes out. */
+typedef struct {
+    int16_t values[MOST_CHANNELS][5][STRIP_PX + 10]; /* rows y - 4 to y, columns -5 to +5 */
+    int16_t residual[MOST_CHANNELS][4][STRIP_PX];    /* r of rows y - 5 to y - 2, multiplied */
+    uint16_t restless[7][STRIP_PX + 6];              /* a of rows y - 8 to y - 2, columns -3 to +3 */
+    uint16_t seven[STRIP_PX + 6];                    /* their sum */
+} Strip;
+
+static Py_ssize_t mirrored(Py_ssize_t at, Py_ssize_t length)
+{
+    if (length == 1)
+        return 0;
+    Py_ssize_t period = 2 * (length - 1);
+    at = (at < 0 ? -at : at) % period;
+    return at < length ? at : period - at;
+}
+
+static inline int16_t value_at(const uint8_t *pixel, Py_ssize_t channel, Py_ssize_t value_bytes)
+{
+    uint16_t deep;
+    if (value_bytes == 1)
+        return pixel[channel];
+    memcpy(&deep, pixel + 2 * channel, 2);
+    return (int16_t)(deep >> 4);
+}
+
+/* Channels of neighbouring pixels apart; of RGB in four bytes a pixel in a way that vectorises. */
+static inline void apart(const uint8_t *restrict from, int16_t *restrict red,
+                         int16_t *restrict green, int16_t *restrict blue, Py_ssize_t n, int bytes)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (bytes == 4) {
+        for (Py_ssize_t i = 0; i + 1 < n; i++) { /* the last pixel's fourth byte may not be there */
+            uint32_t pixel;
+            memcpy(&pixel, from + 4 * i, 4);
+            red[i] = pixel & 255, green[i] = pixel >> 8 & 255, blue[i] = pixel >> 16 & 255;
+        }
+        from += 4 * (n - 1), red += n - 1, green += n - 1, blue += n - 1, n = 1;
+    }
+#endif
+    for (Py_ssize_t i = 0; i < n; i++)
+        red[i] = from[bytes * i], green[i] = from[bytes * i + 1], blue[i] = from[bytes * i + 2];
+}
+
+/* Step 1, one row: columns left - 5 to left + width + 5 of each channel. */
+static inline void read_row(Strip *strip, const Frame *frame, Shape shape, Py_ssize_t y,
+                            Py_ssize_t left, Py_ssize_t width, int slot)
+{
+    const uint8_t *row = frame->data + mirrored(y, shape.height) * frame->row_bytes;
+    Py_ssize_t from = left < 5 ? 5 - left : 0, span = width + 10;
+    Py_ssize_t to = left + width + 5 > shape.width ? shape.width - left + 5 : span;
+    const uint8_t *first = row + (left - 5 + from) * frame->pixel_bytes;
+    int16_t *at[MOST_CHANNELS];
+    for (Py_ssize_t c = 0; c < shape.channels; c++)
+        at[c] = strip->values[c][slot];
+    int is_rgb = shape.value_bytes == 1 && shape.channels == 3;
+    if (is_rgb && frame->pixel_bytes == 4)
+        apart(first, at[0] + from, at[1] + from, at[2] + from, to - from, 4);
+    else if (is_rgb && frame->pixel_bytes == 3)
+        apart(first, at[0] + from, at[1] + from, at[2] + from, to - from, 3);
+    else
+        for (Py_ssize_t i = from; i < to; i++, first += frame->pixel_bytes)
+            for (Py_ssize_t c = 0; c < shape.channels; c++)
+                at[c][i] = value_at(first, c, shape.value_bytes);
+    for (Py_ssize_t i = from > 0 ? 0 : to; i < span; i = i + 1 == from ? to : i + 1) {
+        const uint8_t *pixel = row + mirrored(left - 5 + i, shape.width) * frame->pixel_bytes;
+        for (Py_ssize_t c = 0; c < shape.channels; c++)
+            at[c][i] = value_at(pixel, c, shape.value_bytes);
+    }
+}
+
+static inline int16_t lesser(int16_t a, int16_t b) { return a < b ? a : b; }
+static inline int16_t greater(int16_t a, int16_t b) { return a > b ? a : b; }
+
+/* Steps 2 to 4, one row of one channel: r, times 8 for 8 bits and 2 for 16, and a added to
+ * `restless`. */
+static inline void stand_off(const int16_t *restrict up, const int16_t *restrict middle,
+                             const int16_t *restrict down, int16_t *restrict residual,
+                             uint16_t *restrict restless, Py_ssize_t n, int16_t white, int16_t cap,
+                             int deep)
+{
+    for (Py_ssize_t i = 0; i < n; i++) {
+        int16_t a = up[i + 2] + down[i + 2], b = middle[i] + middle[i + 4];
+        int16_t c = up[i] + down[i + 4], d = up[i + 4] + down[i];
+        int16_t low = greater(lesser(a, b), lesser(c, d)); /* the second and the third of four */
+        int16_t high = lesser(greater(a, b), greater(c, d));
+        int16_t expected = low + high;
+        int16_t r = 4 * middle[i + 2] - expected;
+        int16_t size = greater(r, -r);
+        restless[i] += lesser(deep ? size >> 2 : size, cap);
+        residual[i] = expected >= white || expected == 0 ? 0 : deep ? 2 * r : 8 * r;
+    }
+}
+
+/* Steps 4 to 6, one row: the residuals of each channel added to `total`. */
+static inline void weigh(const Strip *strip, const int16_t *const *residual, int newest,
+                         const uint16_t *restrict reciprocals, int shift, Py_ssize_t channels,
+                         Py_ssize_t width, int16_t (*restrict total)[STRIP_PX])
+{
+    const uint16_t *restrict a = strip->restless[(newest + 3) % 7];
+    const uint16_t *restrict b = strip->restless[(newest + 4) % 7];
+    const uint16_t *restrict c = strip->restless[(newest + 5) % 7];
+    const uint16_t *restrict seven = strip->seven;
+    uint16_t three[STRIP_PX + 6], around[STRIP_PX];
+    int16_t weight[STRIP_PX];
+    for (Py_ssize_t i = 0; i < width + 6; i++)
+        three[i] = a[i] + b[i] + c[i];
+    for (Py_ssize_t i = 0; i < width; i++)
+        around[i] = seven[i] + seven[i + 1] + seven[i + 2] + seven[i + 3] + seven[i + 4]
+                    + seven[i + 5] + seven[i + 6] - three[i + 2] - three[i + 3] - three[i + 4];
+    for (Py_ssize_t i = 0; i < width; i++)
+        weight[i] = (int16_t)(reciprocals[around[i]] << shift);
+    for (Py_ssize_t channel = 0; channel < channels; channel++) {
+        const int16_t *restrict r = residual[channel];
+        int16_t *restrict sum = total[channel];
+        for (Py_ssize_t i = 0; i < width; i++) {
+            int16_t z = (int16_t)(((((int32_t)r[i] * weight[i]) >> 14) + 1) >> 1); /* of 8 r I */
+            sum[i] += greater(lesser(z, LIMIT), -LIMIT);
+        }
+    }
+}
+
+typedef struct {
+    Shape shape;
+    const uint16_t *reciprocals;
+    int16_t cap;
+} Rules;
+
+/* One more row of one frame's strip; from the eleventh on `total` gets that of five rows above. */
+FAST static void next_row(Strip *strip, const Frame *frame, const Rules *rules, Py_ssize_t y,
+                          Py_ssize_t rows, Py_ssize_t left, Py_ssize_t width,
+                          int16_t (*total)[STRIP_PX])
+{
+    int slot = (int)(rows % 5), newest = (int)(rows % 7);
+    Py_ssize_t channels = rules->shape.channels, span = width + 6;
+    read_row(strip, frame, rules->shape, y, left, width, slot);
+    if (rows < 4)
+        return;
+    int16_t own[STRIP_PX + 6]; /* on the stack, where the compiler sees that nothing else is */
+    uint16_t restless[STRIP_PX + 6];
+    const int16_t *residual[MOST_CHANNELS];
+    memset(restless, 0, (size_t)span * sizeof *restless);
+    for (Py_ssize_t c = 0; c < channels; c++) {
+        int16_t(*values)[STRIP_PX + 10] = strip->values[c];
+        if (rules->shape.value_bytes == 1) /* two calls, so that each is compiled for its own */
+            stand_off(values[(slot + 1) % 5], values[(slot + 3) % 5], values[slot], own, restless,
+                      span, 1000, rules->cap, 0);
+        else
+            stand_off(values[(slot + 1) % 5], values[(slot + 3) % 5], values[slot], own, restless,
+                      span, 16000, rules->cap, 1);
+        memcpy(strip->residual[c][rows % 4], own + 3, (size_t)width * sizeof *own);
+        residual[c] = strip->residual[c][(rows + 1) % 4];
+    }
+    uint16_t *restrict seven = strip->seven, *restrict oldest = strip->restless[newest];
+    for (Py_ssize_t i = 0; i < span; i++)
+        seven[i] += restless[i] - oldest[i], oldest[i] = restless[i];
+    if (rows >= 10)
+        weigh(strip, residual, newest, rules->reciprocals, rules->shape.value_bytes == 1 ? 0 : 2,
+              channels, width, total);
+}
+
+/* Add the residuals of a rectangle to `total`, whose rows are `total_row` values apart. */
+static void add_rectangle(const Frame *frames, int count, const Rules *rules, Strip *strips,
+                          Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
+                          int32_t *total, Py_ssize_t total_row)
+{
+    Py_ssize_t channels = rules->shape.channels;
+    for (Py_ssize_t x = left; x < right; x += STRIP_PX) {
+        Py_ssize_t width = right - x < STRIP_PX ? right - x : STRIP_PX;
+        for (int i = 0; i < count; i++) {
+            memset(strips[i].restless, 0, sizeof strips[i].restless);
+            memset(strips[i].seven, 0, sizeof strips[i].seven);
+        }
+        for (Py_ssize_t rows = 0; rows < bottom - top + 10; rows++) {
+            int16_t sums[MOST_CHANNELS][STRIP_PX] = {{0}};
+            for (int i = 0; i < count; i++)
+                next_row(&strips[i], &frames[i], rules, top - 5 + rows, rows, x, width, sums);
+            if (rows < 10)
+                continue;
+            int32_t *out = total + (rows - 10) * total_row + (x - left) * channels;
+            if (channels == 3) /* one pass over what is far away */
+                for (Py_ssize_t i = 0; i < width; i++)
+                    out[3 * i] += sums[0][i], out[3 * i + 1] += sums[1][i],
+                        out[3 * i + 2] += sums[2][i];
+            else
+                for (Py_ssize_t c = 0; c < channels; c++)
+                    for (Py_ssize_t i = 0; i < width; i++)
+                        out[i * channels + c] += sums[c][i];
+        }
+    }
+}
+
+/* Check the table of step 5 and set down what else the steps need; return 0. */
+static int make_rules(Rules *rules, Shape shape, const Py_buffer *table)
+{
+    if (table->len != 65536 * 2 || table->itemsize != 2)
+        return refuse("the table of reciprocals has 65536 uint16");
+    *rules = (Rules){shape, table->buf, (int16_t)(1310 / shape.channels)};
+    return 0;
+}
+
+PyObject *add_residuals(PyObject *self, PyObject *arguments)
+{
+    (void)self;
+    PyObject *given, *total_array, *result = NULL;
+    Py_buffer total, table, views[MOST_FRAMES];
+    Frame frames[MOST_FRAMES];
+    Shape shape;
+    Rules rules;
+    Py_ssize_t top, bottom;
+    if (!PyArg_ParseTuple(arguments, "OOnny*", &given, &total_array, &top, &bottom, &table))
+        return NULL;
+    if (PyObject_GetBuffer(total_array, &total, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT)
+        < 0)
+        goto without_total;
+    int count = take_frames(given, views, frames, &shape);
+    if (count < 0)
+        goto without_frames;
+    if (sums_fit(&total, shape, 4) < 0 || make_rules(&rules, shape, &table) < 0)
+        goto done;
+    if (top < 0 || top > bottom || bottom > shape.height) {
+        refuse("rows outside of the frame");
+        goto done;
+    }
+    Strip *strips = malloc((size_t)count * sizeof *strips);
+    if (!strips) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    Py_ssize_t row = shape.width * shape.channels;
+    Py_BEGIN_ALLOW_THREADS
+    add_rectangle(frames, count, &rules, strips, top, bottom, 0, shape.width,
+                  (int32_t *)total.buf + top * row, row);
+    free(strips);
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(Py_None);
+done:
+    release_all(views, count);
+without_frames:
+    PyBuffer_Release(&total);
+without_total:
+    PyBuffer_Release(&table);
+    return result;
+}
+
+PyObject *residual_at(PyObject *self, PyObject *arguments)
+{
+    (void)self;
+    PyObject *given, *result = NULL;
+    Py_buffer sites, table, out, view;
+    Frame frame;
+    Shape shape;
+    Rules rules;
+    if (!PyArg_ParseTuple(arguments, "Oy*w*y*", &given, &sites, &out, &table))
+        return NULL;
+    int count = take_frames(given, &view, &frame, &shape);
+    if (count < 0)
+        goto without_frame;
+    Py_ssize_t number = sites.len / 16;
+    if (make_rules(&rules, shape, &table) < 0)
+        goto done;
+    if (count != 1 || sites.len % 16 || out.len != number * shape.channels * 4) {
+        refuse("one frame; sites are (n, 2) int64, residuals (n, channels) int32");
+        goto done;
+    }
+    const int64_t *site = sites.buf;
+    for (Py_ssize_t i = 0; i < number; i++)
+        if (site[2 * i] < 0 || site[2 * i] >= shape.height || site[2 * i + 1] < 0
+            || site[2 * i + 1] >= shape.width) {
+            refuse("a site outside of the frame");
+            goto done;
+        }
+    Strip *strip = malloc(sizeof *strip);
+    if (!strip) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    int32_t *residuals = out.buf;
+    memset(residuals, 0, (size_t)out.len);
+    for (Py_ssize_t i = 0; i < number; i++, residuals += shape.channels)
+        add_rectangle(&frame, 1, &rules, strip, site[2 * i], site[2 * i] + 1, site[2 * i + 1],
+                      site[2 * i + 1] + 1, residuals, shape.channels);
+    free(strip);
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&view);
+without_frame:
+    PyBuffer_Release(&sites);
+    PyBuffer_Release(&out);
+    PyBuffer_Release(&table);
+    return result;
+}

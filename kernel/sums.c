@@ -1,0 +1,139 @@
+/* Sums and sums of squares, as moments.py has them. */
+#include "kernel.h"
+
+enum { CHUNK_PX = 1024 }; /* a chunk of four frames stays within the first cache */
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define HAS_SHUFFLE
+#include <tmmintrin.h>
+#endif
+
+/* RGB without the fourth byte of each pixel. Returns how many pixels are done; the rest is for the
+ * caller: what is written and read too much must still be within the rooms. */
+#ifdef HAS_SHUFFLE
+__attribute__((target("ssse3"))) static Py_ssize_t
+without_fourth(const uint8_t *restrict from, uint8_t *restrict to, Py_ssize_t pixels)
+{
+    const __m128i kept = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+    Py_ssize_t i = 0;
+    for (; i + 5 <= pixels; i += 4) {
+        __m128i four = _mm_loadu_si128((const __m128i *)(const void *)(from + 4 * i));
+        _mm_storeu_si128((__m128i *)(void *)(to + 3 * i), _mm_shuffle_epi8(four, kept));
+    }
+    return i;
+}
+#endif
+
+/* The values of some pixels without what stands between them: in place, or gathered in `room`. */
+static const void *packed(const Frame *frame, Shape shape, Py_ssize_t y, Py_ssize_t x,
+                          Py_ssize_t pixels, uint8_t *room)
+{
+    const uint8_t *from = frame->data + y * frame->row_bytes + x * frame->pixel_bytes;
+    Py_ssize_t bytes = shape.channels * shape.value_bytes, i = 0;
+    if (frame->pixel_bytes == bytes)
+        return from;
+#ifdef HAS_SHUFFLE
+    if (bytes == 3 && frame->pixel_bytes == 4 && __builtin_cpu_supports("ssse3"))
+        i = without_fourth(from, room, pixels);
+#endif
+    if (bytes == 3)
+        for (; i < pixels; i++)
+            for (int c = 0; c < 3; c++)
+                room[3 * i + c] = from[i * frame->pixel_bytes + c];
+    for (; i < pixels; i++)
+        memcpy(room + i * bytes, from + i * frame->pixel_bytes, (size_t)bytes);
+    return room;
+}
+
+FAST static void add_four_8(const uint8_t *restrict a, const uint8_t *restrict b,
+                            const uint8_t *restrict c, const uint8_t *restrict d,
+                            uint32_t *restrict sum, uint32_t *restrict squares, Py_ssize_t n)
+{
+    for (Py_ssize_t i = 0; i < n; i++) {
+        uint16_t p = a[i], q = b[i], r = c[i], s = d[i];
+        sum[i] += (uint16_t)(p + q + r + s);
+        squares[i] += (uint32_t)(uint16_t)(p * p) + (uint16_t)(q * q) + (uint16_t)(r * r)
+                      + (uint16_t)(s * s);
+    }
+}
+
+FAST static void add_four_16(const uint16_t *restrict a, const uint16_t *restrict b,
+                             const uint16_t *restrict c, const uint16_t *restrict d,
+                             uint32_t *restrict sum, uint64_t *restrict squares, Py_ssize_t n)
+{
+    for (Py_ssize_t i = 0; i < n; i++) {
+        uint32_t p = a[i], q = b[i], r = c[i], s = d[i];
+        sum[i] += p + q + r + s;
+        squares[i] += (uint64_t)(p * p) + (uint64_t)(q * q) + (uint64_t)(r * r) + (uint64_t)(s * s);
+    }
+}
+
+/* Four frames at a time, since reading and writing the sums costs more than adding to them. */
+static void fold_rows(const Frame *frames, int count, Shape shape, uint32_t *sum, uint8_t *squares,
+                      Py_ssize_t top, Py_ssize_t bottom, uint8_t (*room)[CHUNK_PX * 8 + 8])
+{
+    memset(room[4], 0, sizeof room[4]);
+    for (Py_ssize_t y = top; y < bottom; y++)
+        for (Py_ssize_t x = 0; x < shape.width; x += CHUNK_PX) {
+            Py_ssize_t pixels = shape.width - x < CHUNK_PX ? shape.width - x : CHUNK_PX;
+            Py_ssize_t at = (y * shape.width + x) * shape.channels;
+            for (int first = 0; first < count; first += 4) {
+                const void *four[4];
+                for (int i = 0; i < 4; i++) /* a black frame changes no sum */
+                    four[i] = first + i < count
+                                  ? packed(&frames[first + i], shape, y, x, pixels, room[i])
+                                  : room[4];
+                if (shape.value_bytes == 1)
+                    add_four_8(four[0], four[1], four[2], four[3], sum + at,
+                               (uint32_t *)(void *)squares + at, pixels * shape.channels);
+                else
+                    add_four_16(four[0], four[1], four[2], four[3], sum + at,
+                                (uint64_t *)(void *)squares + at, pixels * shape.channels);
+            }
+        }
+}
+
+PyObject *fold(PyObject *self, PyObject *arguments)
+{
+    (void)self;
+    PyObject *given, *result = NULL;
+    Py_buffer sum, squares, views[MOST_FRAMES];
+    Frame frames[MOST_FRAMES];
+    Shape shape;
+    Py_ssize_t top, bottom;
+    PyObject *sum_array, *squares_array;
+    if (!PyArg_ParseTuple(arguments, "OOOnn", &given, &sum_array, &squares_array, &top, &bottom))
+        return NULL;
+    const int writable = PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT;
+    if (PyObject_GetBuffer(sum_array, &sum, writable) < 0)
+        return NULL;
+    if (PyObject_GetBuffer(squares_array, &squares, writable) < 0)
+        goto without_squares;
+    int count = take_frames(given, views, frames, &shape);
+    if (count < 0)
+        goto without_frames;
+    if (sums_fit(&sum, shape, 4) < 0 || sums_fit(&squares, shape, shape.value_bytes == 1 ? 4 : 8) < 0)
+        goto done;
+    if (!is_unsigned(&sum) || !is_unsigned(&squares) || top < 0 || top > bottom
+        || bottom > shape.height) {
+        refuse("sums that are not unsigned, or rows outside of the frame");
+        goto done;
+    }
+    uint8_t(*room)[CHUNK_PX * 8 + 8] = malloc(5 * sizeof *room);
+    if (!room) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    fold_rows(frames, count, shape, sum.buf, squares.buf, top, bottom, room);
+    free(room);
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(Py_None);
+done:
+    release_all(views, count);
+without_frames:
+    PyBuffer_Release(&squares);
+without_squares:
+    PyBuffer_Release(&sum);
+    return result;
+}
