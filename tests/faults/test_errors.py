@@ -15,9 +15,9 @@ from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.state import State
 
 FAULTS = {
-    "ENOSPC": ("write", "pwrite64", "renameat", "ftruncate", "openat"),
-    "EDQUOT": ("write", "pwrite64"),
-    "EIO": ("write", "pwrite64", "fsync", "fdatasync", "unlink", "pread64"),
+    "ENOSPC": ("write", "pwrite64", "renameat", "ftruncate", "fallocate", "openat"),
+    "EDQUOT": ("write", "pwrite64", "fallocate"),
+    "EIO": ("write", "pwrite64", "fallocate", "fsync", "fdatasync", "unlink", "pread64"),
     "EMFILE": ("openat",),
 }
 
