@@ -113,7 +113,8 @@ class _Backfill:
         refused = []
         for surveyed in self._survey(folders):
             if surveyed.sensor is None:
-                refused.append(Entry(surveyed, "refused", surveyed.refused))
+                may_pass = surveyed.may_pass
+                refused.append(Entry(surveyed, "refused", surveyed.refused, may_pass=may_pass))
             else:
                 by_sensor.setdefault(surveyed.sensor, []).append(surveyed)
         self._total = sum(map(len, by_sensor.values()))
@@ -344,7 +345,7 @@ class _Backfill:
             photo_id = self.ledger.add_photo(
                 Path(surveyed.path),
                 entry.digest or hashlib.sha256(b"").digest(),
-                identity=surveyed.identity,
+                identity="" if entry.may_pass else surveyed.identity,  # the next run tries again
                 seen_at=self.state.handling.now(),
                 statistics=cast("StatisticsState", folded_as if is_folded else entry.statistics),
                 reason=entry.reason,
