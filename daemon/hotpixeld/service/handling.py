@@ -23,6 +23,7 @@ from hotpixeld.service.accumulation import Accumulation
 from hotpixeld.service.copying import Copies, CopyOutcome, OutputFullError
 from hotpixeld.service.detection import Detection
 from hotpixeld.service.history import observed_bytes
+from hotpixeld.service.space import check_state_space
 from hotpixeld.service.times import rfc3339
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Handling:
             A disk is full or fails, or less than ``copies.min_free`` would be left for the state:
             the photo is not recorded, and is to be handled again.
         """
-        self._check_state_space(len(data))
+        check_state_space(self.config, len(data))
         try:
             photo = self.read(path, data, identity)
         except PhotoError as error:
@@ -113,15 +114,6 @@ class Handling:
             self.detection.remember(sensor, photo_id, signature)
             self.accumulation.admit(photo_id, photo)
         return Outcome(self.ledger.photo(photo_id).statistics, copied.state, similar, copied.reason)
-
-    def _check_state_space(self, size_bytes: int) -> None:
-        """Keep room free for the sums of what was taken already, and for the machine's others."""
-        usage = os.statvfs(self.config.state)
-        free_bytes = usage.f_bavail * usage.f_frsize
-        least_bytes = self.config.copies.min_free_bytes
-        if least_bytes and free_bytes - size_bytes < least_bytes:
-            what = f"{free_bytes >> 20} MiB free, copies.min_free keeps {least_bytes >> 20} MiB"
-            raise OSError(errno.ENOSPC, what, str(self.config.state))
 
     def read(self, path: Path, data: bytes, identity: str) -> Photo:
         """Decode a photo; raise `PhotoError` with the reason why not.
