@@ -2,10 +2,13 @@
 
 import contextlib
 import errno
+import io
 import itertools
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rig import FAILED, Rig, needs, sweep
@@ -77,14 +80,20 @@ def test_every_error_of_the_disk_tears_nothing_and_passes(
 
 def unreadable(monkeypatch: pytest.MonkeyPatch, path: Path, error: int) -> None:
     """Let the disk, or a shortage of descriptors, keep one file from being read."""
-    real = os.open
+    for module in (os, io):
+        real = module.open
 
-    def opened(name: str | Path, flags: int, *rest: int, **options: int) -> int:
-        if Path(name) == path:
-            raise OSError(error, os.strerror(error))
-        return real(name, flags, *rest, **options)
+        def opened(
+            name: str | Path,
+            *rest: Any,  # noqa: ANN401 (handed on)
+            real: Callable[..., Any] = real,
+            **options: Any,  # noqa: ANN401 (handed on)
+        ) -> Any:  # noqa: ANN401 (handed on)
+            if not isinstance(name, int) and Path(name) == path:
+                raise OSError(error, os.strerror(error), str(name))
+            return real(name, *rest, **options)
 
-    monkeypatch.setattr(os, "open", opened)
+        monkeypatch.setattr(module, "open", opened)
 
 
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.EIO, errno.EACCES])
@@ -124,6 +133,51 @@ def test_a_copy_whose_original_cannot_be_read_now_is_made_once_it_can(
             work.step()
         assert {row.copy for row in state.ledger.photos()} == {"written"}
         assert {row.map_revision for row in state.ledger.photos()} == {2}
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EIO])
+def test_a_pending_photo_that_cannot_be_read_now_is_not_lost(
+    memory_folder: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    rig = Rig(memory_folder, commit_photos=100)
+    with open_state(rig.config) as state:
+        for path in sorted(rig.imports.iterdir()):
+            identity = stored(identity_at(path))  # type: ignore[arg-type]
+            state.handling.handle(path, path.read_bytes(), identity)
+    assert set(rig.statistics()) == {"pending"}
+    victim = rig.imports / min(rig.photos)
+    with open_state(rig.config) as state:
+        spooled = state.accumulation.spool.file(next(state.ledger.photos()).digest)
+        if error == errno.EIO:  # of the spool alone: the original is read
+            unreadable(monkeypatch, spooled, error)
+        else:
+            victim.unlink()
+            unreadable(monkeypatch, spooled, error)
+            with pytest.raises(OSError, match=spooled.name):
+                state.accumulation.replay_next()
+            assert set(rig.statistics()) == {"pending"}
+            for _ in range(5):  # the others are not kept waiting
+                state.accumulation.replay_next()
+            assert state.accumulation.replays == 1
+            monkeypatch.undo()
+    victim.write_bytes(rig.photos[victim.name])
+    rig.restarted()
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.EACCES])
+def test_sums_that_cannot_be_read_now_are_not_called_damaged(
+    memory_folder: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    rig = Rig(memory_folder)
+    rig.run()
+    newest = max((rig.state / "moments").iterdir())
+    before = {f: f.read_bytes() for f in newest.parent.iterdir()}
+    unreadable(monkeypatch, newest, error)
+    with pytest.raises(OSError, match=newest.name), open_state(rig.config):
+        pytest.fail("it is not open")
+    monkeypatch.undo()
+    assert {f: f.read_bytes() for f in newest.parent.iterdir()} == before
+    rig.restarted()
 
 
 @pytest.mark.parametrize("failure", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])

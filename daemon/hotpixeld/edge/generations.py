@@ -11,6 +11,7 @@ Layout, little-endian::
 A file under its final name is whole; the database says which files count.
 """
 
+import errno
 import json
 import struct
 import zlib
@@ -31,6 +32,7 @@ FORMAT_VERSION = 1
 _MAGIC = b"HPMOMENT"
 _BAND_BYTES = 4 << 20
 _MAX_HEADER_BYTES = 1 << 16
+_GONE = (errno.ENOENT, errno.EIO)  # anything else says nothing of the file
 
 
 def write_generation(path: Path, moments: Moments, on_progress: Callable[[], None]) -> int:
@@ -79,6 +81,8 @@ def read_generation(path: Path, on_progress: Callable[[], None]) -> Moments:
         The file is missing or damaged; it is left as it is.
     NewerStateError
         It is of a newer version.
+    OSError
+        It cannot be read now.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -90,6 +94,8 @@ def read_generation(path: Path, on_progress: Callable[[], None]) -> Moments:
             if file.read(1):
                 raise StateError(f"{path}: damaged (longer than its header says)")
     except OSError as error:
+        if error.errno not in _GONE:
+            raise
         raise StateError(f"{path}: cannot be read ({error.strerror})") from error
     height, width, channels = header["shape"]
     try:
