@@ -112,6 +112,12 @@ class RunningDaemon:
         wait_for(lambda: self.status()["folders"] or self.ended(), "the daemon watches")
         assert not self.ended(), self.log.read_text()
 
+    @property
+    def pid(self) -> int:
+        """Of the process, which must have been started."""
+        assert self.process is not None
+        return self.process.pid
+
     def ended(self) -> bool:
         """Tell whether the process is over."""
         return self.process is not None and self.process.poll() is not None

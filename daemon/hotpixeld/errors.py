@@ -78,9 +78,12 @@ class PhotoError(HotpixeldError):
         Fixed and short, for the ledger and for tests: ``"truncated"``, ``"too-large"``, ...
     detail : str
         What exactly was found, for people.
+    may_pass : bool
+        True where the machine was at fault, so that the same file may be read later.
     """
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    def __init__(self, reason: str, detail: str = "", *, may_pass: bool = False) -> None:
         self.reason = reason
         self.detail = detail
+        self.may_pass = may_pass
         super().__init__(f"{reason}: {detail}" if detail else reason)

@@ -3,7 +3,7 @@ import sqlite3
 
 import pytest
 
-from hotpixeld.edge.access import denied
+from hotpixeld.edge.access import denied, full
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
@@ -28,3 +28,17 @@ def test_other_errors_are_not_explained_away() -> None:
     assert denied(OSError(errno.ENOSPC, "No space left on device"), {}) is None
     assert denied(OSError("no number"), {}) is None
     assert denied(sqlite3.OperationalError("disk I/O error"), {}) is None
+
+
+def test_a_full_disk_is_named_with_the_next_step() -> None:
+    for error in (
+        OSError(errno.ENOSPC, "No space left on device", "/var/lib/x"),
+        sqlite3.OperationalError("database or disk is full"),
+    ):
+        told = full(error)
+        assert told is not None
+        assert "run it again" in told
+    assert "/var/lib/x: No space left" in (
+        full(OSError(errno.ENOSPC, "No space left", "/var/lib/x")) or ""
+    )
+    assert full(OSError(errno.EIO, "Input/output error")) is None

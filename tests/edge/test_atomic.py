@@ -96,6 +96,45 @@ def test_a_file_system_without_hard_links_does_not_overwrite_either(
     assert _tree(tmp_path) == {"c.jpg": b"first"}
 
 
+def test_room_is_taken_before_anything_is_written(tmp_path: Path) -> None:
+    with atomic_file(tmp_path / "large", size_bytes=3 << 20) as file:
+        assert os.fstat(file.fileno()).st_blocks * 512 >= 3 << 20
+        file.write(bytes(3 << 20))
+    assert (tmp_path / "large").stat().st_size == 3 << 20
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, None])
+def test_a_disk_without_room_says_so_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int | None
+) -> None:
+    def full(_descriptor: int, _start: int, _length: int) -> None:
+        assert code
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    path = tmp_path / "large"
+    path.write_bytes(b"as it was")
+    with (
+        pytest.raises(OSError, match="large") as told,
+        atomic_file(path, size_bytes=4096 if code else 1 << 62),
+    ):
+        pytest.fail("nothing is to be written")
+    assert told.value.errno == (code or errno.ENOSPC)
+    assert _tree(tmp_path) == {"large": b"as it was"}
+
+
+def test_a_file_system_that_cannot_take_room_is_written_to_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unable(_descriptor: int, _start: int, _length: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(os, "posix_fallocate", unable)
+    with atomic_file(tmp_path / "file", size_bytes=4) as file:
+        file.write(b"four")
+    assert _tree(tmp_path) == {"file": b"four"}
+
+
 def test_subfolders_are_made_below_the_root_only(tmp_path: Path) -> None:
     root, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     root.mkdir()

@@ -162,6 +162,9 @@ class Disk:
         match call.name:
             case "ftruncate":
                 node.change(int(others[0]))
+            case "fallocate":
+                assert others[0] == "0", call
+                node.change(max(len(node.data), int(others[1]) + int(others[2])))
             case "pwrite64":
                 node.change((int(others[2]), others[0][: call.value]))
             case "write":

@@ -257,6 +257,7 @@ def sweep(
             hit += 1
             after(code, fault)
             at += every
+    print(f"{hit} places of {injection}")
     return hit
 
 

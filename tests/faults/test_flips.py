@@ -15,7 +15,7 @@ from rig import KILLED, Rig
 from hotpixeld.edge.database import FILE_NAME, open_database
 from hotpixeld.edge.ledger import Ledger
 from hotpixeld.errors import StateError
-from hotpixeld.service.state import State
+from hotpixeld.service.state import State, open_state
 
 
 class Crashed(Rig):
@@ -151,6 +151,20 @@ def test_a_damaged_newest_generation_is_caught_up_from_the_spool_alone(rig: Cras
     rig.check_complete()
     assert "generation-damaged" in events(rig)
     assert list((rig.state / "moments").glob("*.damaged"))
+
+
+def test_of_damaged_generations_the_newest_two_are_kept(rig: Crashed) -> None:
+    moments = rig.state / "moments"
+    older = [moments / f"x-0000-0000000{number}.damaged" for number in range(3)]
+    for file in older:
+        file.touch()
+    flipped = max(f for f in moments.iterdir() if f.suffix == ".moments")
+    flip(flipped, -5, 3)
+    rig.run()
+    rig.check()
+    assert set(moments.glob("*.damaged")) == {older[2], flipped.with_suffix(".damaged")}
+    with open_state(rig.config) as state:
+        assert state.accumulation.stored.damaged_files()[0].name == flipped.stem + ".damaged"
 
 
 def test_two_damaged_generations_are_refused_and_nothing_is_overwritten(rig: Crashed) -> None:

@@ -29,6 +29,7 @@ CALLS = (
     "unlink",
     "unlinkat",
     "ftruncate",
+    "fallocate",
     "linkat",
 )
 

@@ -1,8 +1,13 @@
 """An archive folded by processes and by a cluster: each photo once, whatever dies."""
 
+import errno
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,15 +17,17 @@ import pytest
 from PIL import Image
 
 import pictures
-from hotpixeld.config import load_config
+from hotpixeld.config import Config, load_config
 from hotpixeld.core.moments import Moments
 from hotpixeld.edge.generations import read_generation
 from hotpixeld.edge.photo import read_photo
 from hotpixeld.edge.pixels import read_pixels
 from hotpixeld.service import backfill as room
 from hotpixeld.service.backfill import Backfilled, backfill
+from hotpixeld.service.space import check_state_space
 from hotpixeld.service.state import State, open_state
 from hotpixeld.service.workers import Workers, workers
+from running import environment
 
 CONFIG = """\
 version: 1
@@ -76,6 +83,13 @@ def run(
     return backfill(state, [folder / "archive"], held, lambda _done, _total: each())
 
 
+@contextmanager
+def here() -> Iterator[Workers]:
+    """Hold a worker that is this process."""
+    with ThreadPoolExecutor(1) as executor:
+        yield Workers(lambda: executor, ahead=1, are_here=True)
+
+
 def summed(paths: list[Path]) -> dict[str, Any]:
     moments = Moments.empty((96, 128, 3), 8)
     moments.fold([read_photo(p.read_bytes(), p.name, max_pixels=10**6).frame for p in paths])
@@ -119,6 +133,73 @@ def test_an_archive_is_folded_epoch_by_epoch_in_order_of_capture(
         assert again.states == {}
         assert again.already_known == 38
         assert_newest_epochs_are(state, [paths[36 - last :], paths[36 - last - before : 36 - last]])
+
+
+def test_without_room_for_the_state_it_stops_and_goes_on_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "PARTITION_PHOTOS", 5)
+    paths = archive_in(tmp_path, 36)
+    asked: list[int] = []
+
+    def full(config: Config, size_bytes: int) -> None:
+        asked.append(size_bytes)
+        if len(asked) == 2:
+            copies = config.copies.model_copy(update={"min_free_bytes": 1 << 62})
+            config = config.model_copy(update={"copies": copies})
+        check_state_space(config, size_bytes)
+
+    with opened(tmp_path) as state, workers(1, None) as held:
+        monkeypatch.setattr(room, "check_state_space", full)
+        with pytest.raises(OSError, match=r"min_free keeps"):
+            run(state, tmp_path, held)
+        assert state.ledger.tally()[0]["folded"] == 10
+        assert not state.ledger.db.execute("SELECT * FROM generations").fetchall()
+        assert run(state, tmp_path, held).states == {"folded": 26}
+        assert asked[0] == 2 * 96 * 128 * 3 * 12
+        newest = state.ledger.db.execute("SELECT count(*) FROM photos WHERE epoch = 0").fetchone()
+        last = 36 - newest[0]
+        assert_newest_epochs_are(state, [paths[last:], paths[last - 10 : last]])
+
+
+def test_a_photo_that_cannot_be_read_now_is_folded_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = archive_in(tmp_path, 6)
+    real = Path.read_bytes
+
+    def failing(path: Path) -> bytes:
+        if path == paths[2]:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path)
+
+    with opened(tmp_path) as state, here() as held:
+        monkeypatch.setattr(Path, "read_bytes", failing)
+        assert run(state, tmp_path, held).states == {"folded": 5, "refused": 1}
+        monkeypatch.undo()
+        assert run(state, tmp_path, held).states == {"folded": 1}
+
+
+@pytest.mark.parametrize("size", ["1m", "200k"])
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="NOT TESTED: no unshare")
+def test_little_shared_memory_makes_it_slower_and_loses_nothing(tmp_path: Path, size: str) -> None:
+    if subprocess.run(["unshare", "-Urm", "true"], check=False).returncode:
+        pytest.skip("NOT TESTED: user namespaces are not permitted here")
+    archive_in(tmp_path, 6)
+    (tmp_path / "import").mkdir()
+    config = tmp_path / "hotpixeld.yaml"
+    config.write_text(CONFIG.format(folder=tmp_path) + "copies: {min_free: 0B}\n")
+    mount = f'mount -t tmpfs -o size={size} tmpfs /dev/shm && exec "$@"'
+    command = ("backfill", str(tmp_path / "archive"), "-c", str(config), "--jobs", "2")
+    done = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", mount, "sh", sys.executable, "-m", "hotpixeld", *command],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "6 folded" in done.stdout) == (0, True), done.stderr
+    assert "goes slower" in done.stderr
 
 
 def test_a_killed_process_changes_nothing_in_the_sums(

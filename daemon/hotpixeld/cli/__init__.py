@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from hotpixeld.cli.parser import build_parser
-from hotpixeld.edge.access import denied
+from hotpixeld.edge.access import denied, full
 from hotpixeld.errors import ConfigError, HotpixeldError
 
 # Commands load only what they need: `status` must not wait for numpy.
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.close()
         return 0
     except (OSError, sqlite3.OperationalError) as error:
-        if (told := denied(error, os.environ)) is None:
+        if (told := denied(error, os.environ) or full(error)) is None:
             raise
         sys.stderr.write(f"hotpixeld: {told}\n")
         return 1

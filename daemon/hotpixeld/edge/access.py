@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from hotpixeld.edge.logs import printable
 
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def denied(error: OSError | sqlite3.OperationalError, environ: Mapping[str, str]) -> str | None:
@@ -36,3 +37,15 @@ def denied(error: OSError | sqlite3.OperationalError, environ: Mapping[str, str]
             "needs the rights: hotpixeld systemd-dropin prints the drop-in for this config"
         )
     return f"{told} Is it the right user, and in the group of the photos?"
+
+
+def full(error: OSError | sqlite3.OperationalError) -> str | None:
+    """Return one line that says where there is no room left; None: it is another error."""
+    if isinstance(error, sqlite3.OperationalError):
+        told = str(error) if "full" in str(error) else None
+    elif error.errno in _FULL:
+        place = f"{printable(os.fsdecode(error.filename))}: " if error.filename else ""
+        told = f"{place}{error.strerror}"
+    else:
+        told = None
+    return told and f"{told}. What was recorded is kept: free some room and run it again"

@@ -20,6 +20,7 @@ from typing import BinaryIO, TypedDict, Unpack
 TEMPORARY = re.compile(r"\.hotpixeld-[0-9a-f]{16}\.tmp")
 _FICLONE = 0x40049409  # linux/fs.h
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class Options(TypedDict, total=False):
@@ -31,6 +32,7 @@ class Options(TypedDict, total=False):
     times_ns: tuple[int, int] | None
     group: int | None
     sync: bool
+    size_bytes: int
 
 
 @contextlib.contextmanager
@@ -43,6 +45,7 @@ def atomic_file(
     times_ns: tuple[int, int] | None = None,
     group: int | None = None,
     sync: bool = True,
+    size_bytes: int = 0,
 ) -> Iterator[BinaryIO]:
     """Open a file that stands under ``path`` only once the block has ended without an error.
 
@@ -64,6 +67,10 @@ def atomic_file(
     sync : bool
         False: whole under its name, but after a power loss it may be the old file or none. For
         what is written often and is worth nothing tomorrow.
+    size_bytes : int
+        As long as the file will be: its room is taken first, so that a full disk is told before
+        the block begins and not when most of it is written. Where a file system cannot, nothing
+        is taken.
 
     Raises
     ------
@@ -86,6 +93,8 @@ def atomic_file(
                 if group is not None:
                     with contextlib.suppress(OSError):
                         os.fchown(descriptor, -1, group)
+                if size_bytes:
+                    _take_room(descriptor, size_bytes, path)
                 yield file
                 file.flush()
                 if times_ns is not None:
@@ -186,6 +195,20 @@ def _opened_folder(path: Path, below: Path | None) -> Iterator[int]:
         yield folder
     finally:
         os.close(folder)
+
+
+def _take_room(descriptor: int, size_bytes: int, path: Path) -> None:
+    # where a file system cannot take room, the C library writes to every block: first ask
+    usage = os.fstatvfs(descriptor)
+    free_bytes = usage.f_bavail * usage.f_frsize
+    if usage.f_blocks and free_bytes < size_bytes:
+        what = f"{size_bytes >> 20} MiB are needed and {free_bytes >> 20} MiB free"
+        raise OSError(errno.ENOSPC, what, str(path))
+    try:
+        os.posix_fallocate(descriptor, 0, size_bytes)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _place(temporary: str, name: str, folder: int, *, overwrite: bool) -> None:

@@ -145,9 +145,13 @@ def _expanded(image: Image.Image) -> npt.NDArray[np.uint8]:
 def _refusal(error: Exception) -> PhotoError:
     message = str(error)
     if isinstance(error, MemoryError):
-        return PhotoError(reasons.TOO_LARGE, "not enough memory")
+        return PhotoError(reasons.TOO_LARGE, "not enough memory", may_pass=True)
     if isinstance(error, UnidentifiedImageError):
         return PhotoError(reasons.DAMAGED, "the header cannot be read")
     if "runcated" in message:
         return PhotoError(reasons.TRUNCATED, message)
-    return PhotoError(reasons.DAMAGED, f"{type(error).__name__}: {message}"[:200])
+    # Pillow's own errors have no number: the bytes are at hand, so this is of the machine
+    may_pass = isinstance(error, OSError) and error.errno is not None
+    return PhotoError(
+        reasons.DAMAGED, f"{type(error).__name__}: {message}"[:200], may_pass=may_pass
+    )

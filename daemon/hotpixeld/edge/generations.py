@@ -11,6 +11,7 @@ Layout, little-endian::
 A file under its final name is whole; the database says which files count.
 """
 
+import errno
 import json
 import struct
 import zlib
@@ -31,6 +32,7 @@ FORMAT_VERSION = 1
 _MAGIC = b"HPMOMENT"
 _BAND_BYTES = 4 << 20
 _MAX_HEADER_BYTES = 1 << 16
+_GONE = (errno.ENOENT, errno.EIO)  # anything else says nothing of the file
 
 
 def write_generation(path: Path, moments: Moments, on_progress: Callable[[], None]) -> int:
@@ -39,7 +41,8 @@ def write_generation(path: Path, moments: Moments, on_progress: Callable[[], Non
     Raises
     ------
     OSError
-        The disk is full or fails; no file has the name, or the earlier one still has it.
+        The disk is full, of which nothing is written, or fails; no file has the name, or the
+        earlier one still has it.
     """
     arrays = moments.arrays()
     header = json.dumps(
@@ -53,8 +56,8 @@ def write_generation(path: Path, moments: Moments, on_progress: Callable[[], Non
         }
     ).encode()
     start = _MAGIC + struct.pack("<I", len(header)) + header
-    size_bytes = len(start) + 4
-    with atomic_file(path) as file:
+    size_bytes = len(start) + 4 + sum(_stored_bytes(array.nbytes) for array in arrays.values())
+    with atomic_file(path, size_bytes=size_bytes) as file:
         file.write(start + struct.pack("<I", zlib.crc32(start)))
         with ThreadPoolExecutor(1, "checksum") as beside:
             for array in arrays.values():
@@ -65,7 +68,6 @@ def write_generation(path: Path, moments: Moments, on_progress: Callable[[], Non
                 for band, checksum in zip(bands, beside.map(zlib.crc32, bands), strict=True):
                     file.write(band)
                     file.write(struct.pack("<I", checksum))
-                    size_bytes += len(band) + 4
                     on_progress()
     return size_bytes
 
@@ -79,6 +81,8 @@ def read_generation(path: Path, on_progress: Callable[[], None]) -> Moments:
         The file is missing or damaged; it is left as it is.
     NewerStateError
         It is of a newer version.
+    OSError
+        It cannot be read now.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -90,6 +94,8 @@ def read_generation(path: Path, on_progress: Callable[[], None]) -> Moments:
             if file.read(1):
                 raise StateError(f"{path}: damaged (longer than its header says)")
     except OSError as error:
+        if error.errno not in _GONE:
+            raise
         raise StateError(f"{path}: cannot be read ({error.strerror})") from error
     height, width, channels = header["shape"]
     try:
@@ -131,7 +137,7 @@ def read_window(path: Path, rows: slice, columns: slice) -> Moments:
                     for row in range(rows.start, rows.stop)
                 ]
                 arrays[name] = np.frombuffer(b"".join(lines), dtype).copy()
-                offset += size_bytes + 4 * -(-size_bytes // _BAND_BYTES)
+                offset += _stored_bytes(size_bytes)
     except OSError as error:
         raise StateError(f"{path}: cannot be read ({error.strerror})") from error
     shape = (rows.stop - rows.start, columns.stop - columns.start, channels)
@@ -139,6 +145,11 @@ def read_window(path: Path, rows: slice, columns: slice) -> Moments:
         return Moments.from_arrays(shape, header["depth_bits"], header["count"], arrays)
     except ValueError as error:
         raise StateError(f"{path}: damaged ({error})") from error
+
+
+def _stored_bytes(size_bytes: int) -> int:
+    """Return how long an array of this size is with the checksums of its bands."""
+    return size_bytes + 4 * -(-size_bytes // _BAND_BYTES)
 
 
 def _span(file: FileIO, offset: int, start: int, stop: int) -> bytes:

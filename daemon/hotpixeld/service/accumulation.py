@@ -183,13 +183,17 @@ class Accumulation:
         Raises
         ------
         OSError, sqlite3.OperationalError
-            As `admit`; the photo stays first in the queue.
+            As `admit`, or the photo cannot be read now; it stays in the queue.
         """
         if not self._to_replay:
             return False
         row = self.ledger.photo(self._to_replay[0])
         assert row.sensor_id is not None
-        photo = self._again(row) if row.sensor_id not in self.damaged else None
+        try:
+            photo = self._again(row) if row.sensor_id not in self.damaged else None
+        except OSError:
+            self._to_replay.rotate(-1)  # it must not stand in others' way
+            raise
         if photo is not None:
             resident = self._load_if_good(row.sensor_id)
             if resident is not None:
@@ -206,6 +210,8 @@ class Accumulation:
         try:
             photo = self.read(row, data)
         except PhotoError as error:
+            if error.may_pass:
+                raise OSError(f"{row.path}: {error}") from error
             log.warning("pending photo cannot be read again: %s: %s", row.path, error)
             return None
         return photo if photo.digest == row.digest else None

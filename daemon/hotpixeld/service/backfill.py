@@ -8,6 +8,8 @@ defects are dated, and its moments are dropped. The photos of the daemon are nev
 """
 
 import hashlib
+import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -39,8 +41,11 @@ from hotpixeld.service.partition import (
     moments_in,
     survey,
 )
+from hotpixeld.service.space import check_state_space
 from hotpixeld.service.state import State
 from hotpixeld.service.workers import WorkerDiedError, Workers
+
+log = logging.getLogger(__name__)
 
 PARTITION_PHOTOS = 50
 REMOTE_PARTITION_PHOTOS = 250  # the sums of a partition go over the network
@@ -90,7 +95,8 @@ def backfill(
     Raises
     ------
     OSError, sqlite3.OperationalError
-        A disk is full or fails: what was recorded stays, the rest is done by the next run.
+        A disk is full or fails, or less than ``copies.min_free`` would be left for the state: what
+        was recorded stays, the rest is done by the next run.
     """
     return _Backfill(state, workers, progress).run(folders)
 
@@ -113,7 +119,8 @@ class _Backfill:
         refused = []
         for surveyed in self._survey(folders):
             if surveyed.sensor is None:
-                refused.append(Entry(surveyed, "refused", surveyed.refused))
+                may_pass = surveyed.may_pass
+                refused.append(Entry(surveyed, "refused", surveyed.refused, may_pass=may_pass))
             else:
                 by_sensor.setdefault(surveyed.sensor, []).append(surveyed)
         self._total = sum(map(len, by_sensor.values()))
@@ -167,6 +174,7 @@ class _Backfill:
         with ExitStack() as closing:
             rooms = self._rooms(sensor, closing)
             for number, cut in enumerate(cuts):
+                check_state_space(self.config, kept * bytes_of(sensor))
                 epoch = self._fold_epoch(sensor, row, cut, rooms)
                 if not held and epoch.moments.count < PHOTOS_BEFORE_MOMENTS and len(cuts) == 1:
                     self._record(row, epoch, None, "waiting")
@@ -179,7 +187,10 @@ class _Backfill:
             self._keep(row, waiting, held)
 
     def _rooms(self, sensor: Sensor, closing: ExitStack) -> list[shared_memory.SharedMemory]:
-        """Return as much shared memory as tasks are given out at once, within the limit."""
+        """Return as much shared memory as tasks are given out at once, within the limit.
+
+        None where the machine has no room for any: the sums then come back by a pipe.
+        """
         if not self.workers.are_here:
             return []
         size_bytes = bytes_of(sensor)
@@ -189,7 +200,10 @@ class _Backfill:
         for _ in range(self.workers.ahead):
             room = shared_memory.SharedMemory(create=True, size=size_bytes)
             closing.callback(_give_back, room)
+            if not _has_room(room):
+                break
             rooms.append(room)
+        self.workers.ahead = max(1, len(rooms))
         return rooms
 
     def _fold_epoch(
@@ -344,7 +358,7 @@ class _Backfill:
             photo_id = self.ledger.add_photo(
                 Path(surveyed.path),
                 entry.digest or hashlib.sha256(b"").digest(),
-                identity=surveyed.identity,
+                identity="" if entry.may_pass else surveyed.identity,  # the next run tries again
                 seen_at=self.state.handling.now(),
                 statistics=cast("StatisticsState", folded_as if is_folded else entry.statistics),
                 reason=entry.reason,
@@ -362,6 +376,17 @@ class _Backfill:
 
 def _survey(given: tuple[tuple[tuple[str, str], ...], Rules]) -> list[Surveyed]:
     return survey(*given)
+
+
+def _has_room(room: shared_memory.SharedMemory) -> bool:
+    """Take the memory now: a process that finds none when it writes dies of SIGBUS."""
+    try:
+        with Path("/dev/shm", room.name).open("r+b") as file:  # noqa: S108 (shm_overview(7))
+            os.posix_fallocate(file.fileno(), 0, room.size)
+    except OSError as error:
+        log.warning("%s: %s; it goes slower", room.name, error.strerror)
+        return False
+    return True
 
 
 def _give_back(room: shared_memory.SharedMemory) -> None:

@@ -203,13 +203,16 @@ def take(state: State, watcher: Watcher, path: Path) -> None:
     """
     identity = identity_at(path)
     found = watcher.read(path)
+    outcome = None
     if not isinstance(found, NotYet):
         outcome = state.handling.handle(path, found.data, stored(found.identity))
         if outcome.statistics != "refused":  # that is told, once a minute and cause
             log.info("%s: statistics %s, copy %s", path, outcome.statistics, outcome.copy)
     elif found.reason in REFUSED and identity is not None:
-        state.handling.refuse_unread(path, stored(identity), found)
-    elif found.reason != "gone":
+        outcome = state.handling.refuse_unread(path, stored(identity), found)
+    elif found.reason == "gone":
+        return
+    if outcome is None or outcome.may_pass:
         watcher.retry_later(path)
 
 

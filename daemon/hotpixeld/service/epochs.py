@@ -21,6 +21,10 @@ from hotpixeld.errors import NewerStateError, StateError
 
 log = logging.getLogger(__name__)
 
+# Damaged generations are kept for whoever wants to find out what the disk did, but not for ever.
+MOST_DAMAGED = 2
+_DAMAGED = ".damaged"
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -89,8 +93,9 @@ class Epochs:
         make_folder(self.folder)
         kept = {row[0] for row in self.ledger.db.execute("SELECT file FROM generations")}
         for file in self.folder.iterdir():
-            if file.name not in kept and file.suffix != ".damaged":
+            if file.name not in kept and file.suffix != _DAMAGED:
                 file.unlink()
+        self._let_damaged_go()
 
     def generations(self, sensor_id: int) -> list[sqlite3.Row]:
         """Return a sensor's generations, oldest first."""
@@ -252,5 +257,19 @@ class Epochs:
             self.ledger.note_event(self.now(), "generation-damaged", problem)
         file = self.folder / g["file"]
         with contextlib.suppress(OSError):
-            file.rename(file.with_suffix(".damaged"))
+            file.rename(file.with_suffix(_DAMAGED))
+        self._let_damaged_go()
         return [row[0] for row in ids]
+
+    def damaged_files(self) -> list[Path]:
+        """Return the damaged generations that are kept, the newest first."""
+        found = []
+        for file in self.folder.glob(f"*{_DAMAGED}"):
+            with contextlib.suppress(FileNotFoundError):  # a person may remove them
+                found.append((file.stat().st_ctime_ns, file))
+        return [file for _, file in sorted(found, reverse=True)]
+
+    def _let_damaged_go(self) -> None:
+        with contextlib.suppress(OSError):
+            for file in self.damaged_files()[MOST_DAMAGED:]:
+                file.unlink()

@@ -23,22 +23,29 @@ from hotpixeld.service.accumulation import Accumulation
 from hotpixeld.service.copying import Copies, CopyOutcome, OutputFullError
 from hotpixeld.service.detection import Detection
 from hotpixeld.service.history import observed_bytes
+from hotpixeld.service.space import check_state_space
 from hotpixeld.service.times import rfc3339
 
 log = logging.getLogger(__name__)
 
 # A file during whose decoding the process died so often is not opened again.
 MOST_DEATHS = 2
+# Why the bytes of a file cannot be had although nothing may be wrong with it.
+MACHINE = ("unreadable", "read-error")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one photo: its two states and the reasons, as the ledger has them."""
+    """What became of one photo: its two states and the reasons, as the ledger has them.
+
+    ``may_pass`` is True where it was refused for what may pass by itself.
+    """
 
     statistics: StatisticsState
     copy: CopyState
     reason: str = ""
     copy_reason: str = ""
+    may_pass: bool = False
 
 
 class Handling:
@@ -76,7 +83,7 @@ class Handling:
             A disk is full or fails, or less than ``copies.min_free`` would be left for the state:
             the photo is not recorded, and is to be handled again.
         """
-        self._check_state_space(len(data))
+        check_state_space(self.config, len(data))
         try:
             photo = self.read(path, data, identity)
         except PhotoError as error:
@@ -108,15 +115,6 @@ class Handling:
             self.accumulation.admit(photo_id, photo)
         return Outcome(self.ledger.photo(photo_id).statistics, copied.state, similar, copied.reason)
 
-    def _check_state_space(self, size_bytes: int) -> None:
-        """Keep room free for the sums of what was taken already, and for the machine's others."""
-        usage = os.statvfs(self.config.state)
-        free_bytes = usage.f_bavail * usage.f_frsize
-        least_bytes = self.config.copies.min_free_bytes
-        if least_bytes and free_bytes - size_bytes < least_bytes:
-            what = f"{free_bytes >> 20} MiB free, copies.min_free keeps {least_bytes >> 20} MiB"
-            raise OSError(errno.ENOSPC, what, str(self.config.state))
-
     def read(self, path: Path, data: bytes, identity: str) -> Photo:
         """Decode a photo; raise `PhotoError` with the reason why not.
 
@@ -139,9 +137,11 @@ class Handling:
         """Decode a photo that the ledger has already; raise `PhotoError` where it cannot be."""
         return self.read(row.path, data, row.identity)
 
-    def refuse_unread(self, path: Path, identity: str, found: NotYet) -> None:
+    def refuse_unread(self, path: Path, identity: str, found: NotYet) -> Outcome:
         """Record a settled file whose bytes cannot be had; it is taken again when it changes."""
-        self._refuse(path, b"", identity, PhotoError(found.reason, found.detail))
+        may_pass = found.reason in MACHINE
+        error = PhotoError(found.reason, found.detail, may_pass=may_pass)
+        return self._refuse(path, b"", identity, error)
 
     def retry(self, path: Path | None) -> None:
         """Take a photo again: a refused or lost one is forgotten, a copy is written in any case.
@@ -222,6 +222,10 @@ class Handling:
         assert row.sensor_id is not None
         sensor = self.ledger.sensor(row.sensor_id)
         found = read_whole(row.path)
+        if isinstance(found, NotYet) and found.reason in MACHINE:
+            copied = CopyOutcome("failed", f"original: {found.reason} {found.detail}".rstrip())
+            self.ledger.update_photo(row.id, copy=copied.state, copy_reason=copied.reason)
+            return Outcome(row.statistics, copied.state, row.reason, copied.reason)
         try:
             photo = None if isinstance(found, NotYet) else self.read_again(row, found.data)
         except PhotoError:
@@ -252,13 +256,13 @@ class Handling:
         self.ledger.add_photo(
             path,
             hashlib.sha256(data).digest(),
-            identity=identity,
+            identity="" if error.may_pass else identity,  # another run of the daemon tries again
             seen_at=self.now(),
             statistics="refused",
             reason=str(error),
         )
         log.warning("refused %s: %s", path, error, extra={"cause": error.reason})
-        return Outcome("refused", "none", error.reason)
+        return Outcome("refused", "none", error.reason, may_pass=error.may_pass)
 
     def _known(self, path: Path, photo: Photo, identity: str) -> Outcome | None:
         """Return what the ledger says of this image data, if it has it, under any name."""

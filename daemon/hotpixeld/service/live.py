@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -72,6 +73,7 @@ class LiveStatus:
                 Problem("moments-damaged", self.since, what, "run hotpixeld rebuild")
                 for what in self.state.accumulation.damaged.values()
             ),
+            *self._kept_damage(),
         ]
         return {
             "pid": os.getpid(),
@@ -83,6 +85,17 @@ class LiveStatus:
             "watcher_restarts": health.watcher_restarts,
             "problems": [asdict(problem) for problem in problems],
         }
+
+    def _kept_damage(self) -> Iterator[Problem]:
+        files = self.state.accumulation.stored.damaged_files()
+        if files:
+            yield Problem(
+                "damage-kept",
+                self.since,
+                f"{len(files)} damaged generation(s) of the sums were replaced and are kept: "
+                f"{', '.join(map(str, files))}",
+                "look at the disk and its cable, then remove them",
+            )
 
     def _write(self, found: dict[str, Any], *, running: bool) -> None:
         text = json.dumps(found | {"running": running}, default=os.fspath)

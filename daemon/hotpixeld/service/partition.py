@@ -34,6 +34,7 @@ class Surveyed:
     sensor: Sensor | None
     captured_at: str
     refused: str = ""
+    may_pass: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Entry:
     signature: bytes = b""
     iso: float | None = None
     exposure_s: float | None = None
+    may_pass: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _surveyed(path: Path, known_by: str, rules: Rules) -> Surveyed:
         with path.open("rb") as file:
             sensor, facts = _from_header(file.read(1 << 18)) or _from_pixels(path, rules)
     except (OSError, PhotoError) as error:
-        return Surveyed(str(path), known_by, None, "", str(error))
+        return Surveyed(str(path), known_by, None, "", _refusal(error), may_pass=_may_pass(error))
     taken = facts.captured_at
     at = taken.isoformat() if taken else ""
     return Surveyed(str(path), known_by, sensor, at)
@@ -168,10 +170,9 @@ def _entry(
     path = Path(surveyed.path)
     try:
         photo = read_photo(path.read_bytes(), path.name, max_pixels=partition.rules.max_pixels)
-    except OSError as error:
-        return Entry(surveyed, "refused", f"unreadable: {error.strerror}"), None
-    except PhotoError as error:
-        return Entry(surveyed, "refused", str(error)), None
+    except (OSError, PhotoError) as error:
+        refused = Entry(surveyed, "refused", _refusal(error), may_pass=_may_pass(error))
+        return refused, None
     if photo.sensor != partition.sensor:
         return Entry(surveyed, "refused", "unsupported: not what its header says"), None
     own = signature(photo.frame)
@@ -186,6 +187,14 @@ def _entry(
         state, reason = "similar", "same scene as a photo beside it"
     entry = Entry(surveyed, state, reason, photo.digest, own, photo.iso, photo.exposure_s)
     return entry, photo.frame if state == "folded" else None
+
+
+def _refusal(error: OSError | PhotoError) -> str:
+    return str(error) if isinstance(error, PhotoError) else f"unreadable: {error.strerror}"
+
+
+def _may_pass(error: OSError | PhotoError) -> bool:
+    return isinstance(error, OSError) or error.may_pass
 
 
 def bytes_of(sensor: Sensor) -> int:

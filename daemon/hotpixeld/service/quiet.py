@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 COMMIT_AFTER_QUIET_S = 300.0
 RETRY_COPIES_S = 10.0
 # How the reason of a copy begins that failed for what may pass by itself.
-HINDRANCES = ("no-space", "output")
+HINDRANCES = ("no-space", "output", "original")
 # Of so many times the photos that make a ranking due, arriving photos no longer put it off.
 OVERDUE = 3
 
@@ -141,7 +141,8 @@ class QuietWork:
     def _next_hindered_copy(self) -> PhotoRow | None:
         found = self.state.ledger.db.execute(
             "SELECT id FROM photos WHERE copy = 'failed' AND (copy_reason LIKE 'no-space%' "
-            "OR copy_reason LIKE 'output%') ORDER BY id <= ?, id LIMIT 1",
+            "OR copy_reason LIKE 'output%' OR copy_reason LIKE 'original:%') "
+            "ORDER BY id <= ?, id LIMIT 1",
             (self._retried_id,),
         ).fetchone()
         return self.state.ledger.photo(found[0]) if found else None

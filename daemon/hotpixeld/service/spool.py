@@ -3,7 +3,7 @@
 It is the write-ahead log of the moments: what is pending is folded again from here after a crash.
 """
 
-import contextlib
+import errno
 import hashlib
 import logging
 from pathlib import Path
@@ -50,15 +50,28 @@ class Spool:
         return hashlib.sha256(photo.data).digest()
 
     def bytes_of(self, row: PhotoRow) -> bytes | None:
-        """Return a photo's bytes, else the original's if it still stands; None: both are gone."""
-        with contextlib.suppress(OSError):
+        """Return a photo's bytes, else the original's if it still stands; None: both are gone.
+
+        Raises
+        ------
+        OSError
+            They may be there, and cannot be read now.
+        """
+        try:
             data = self.file(row.digest).read_bytes()
             if hashlib.sha256(data).digest() == row.spool_digest:
                 return data
             log.error("spooled photo is damaged, reading the original instead: %s", row.path)
-        with contextlib.suppress(OSError):
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            log.error("%s; reading the original instead: %s", error, row.path)  # noqa: TRY400 (for the operator)
+        try:
             return row.path.read_bytes()
-        return None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def trim_waiting(self) -> None:
         """Let go of the oldest photos that wait for their sensor's moments, past the bound."""
