@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from hotpixeld.core import kernel
 from hotpixeld.core.jpeg import JpegUnsupported
 from hotpixeld.core.jpeg.blocks import coding_of
-from hotpixeld.core.jpeg.parse import read_header
-from hotpixeld.core.jpeg.scan import intervals
+from hotpixeld.core.jpeg.scan import Interval, intervals, stuffed
+from hotpixeld.core.jpeg.splice import Replacement, same_bits, spliced
 from hotpixeld.core.jpeg.walk import walk
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.residual import residual_at
-from jpegmaker import encoded, scene
+from jpegmaker import encoded, header_of, scene
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(str(path) for path in (ROOT / "kernel").glob("*.c"))
@@ -103,21 +103,61 @@ def test_more_frames_than_one_call_takes_and_odd_layouts_are_the_same_bits() -> 
 @pytest.mark.parametrize("quality", [55, 85, 99])
 def test_compiled_and_numpy_walks_are_the_same(mode: str, quality: int) -> None:
     data = encoded(scene(mode, 440, 300), quality=quality, restart_marker_rows=quality % 2)
-    header = read_header(data)
+    header = header_of(data)
     generator = np.random.default_rng(quality)
     for interval in intervals(data, header)[:4]:
         stream = np.frombuffer(interval.unstuffed(data), np.uint8)
         spoilt = stream.copy()
         spoilt[generator.integers(0, len(stream), 3)] = generator.integers(0, 256, 3)
+        wanted = np.unique(generator.integers(0, interval.mcus, 9))
         for scan in (stream, stream[: len(stream) // 2], stream[:3], stream[:0], spoilt):
-            found: list[list[int] | str] = []
+            found: list[object] = []
             for each in (kernel.COMPILED, None):
                 with kernel.using(each):
                     try:
-                        found.append(walk(scan, coding_of(header), interval.mcus).tolist())
+                        places = walk(scan, coding_of(header), interval.mcus, wanted)
                     except JpegUnsupported as refusal:
                         found.append(refusal.reason)
+                    else:
+                        found.append((places.starts.tolist(), places.values.tolist(), places.end))
             assert found[0] == found[1]
+
+
+@built
+@pytest.mark.parametrize("lead", range(8))
+def test_compiled_and_numpy_splices_are_the_same(lead: int) -> None:
+    generator = np.random.default_rng(lead)
+    for length in (1, 2, 9, 11, 12, 40, 3000):
+        stream = generator.choice(np.array([0, 1, 254, 255, 255], np.uint8), length)
+        ends = np.unique(generator.integers(lead % (8 * length), 8 * length + 1, 8)).tolist()
+        replacements = [
+            Replacement(start, end, generator.integers(0, 256, 9).astype(np.uint8), lead * 9)
+            for start, end in zip(ends[::2], ends[1::2], strict=False)
+        ]
+        spliced_bytes, same = [], []
+        for each in (kernel.COMPILED, None):
+            with kernel.using(each):
+                spliced_bytes.append(spliced(stream, replacements, ends[-1]).tobytes())
+                scan = b"\1" + stuffed(stream).tobytes() + b"\2"
+                interval = Interval(1, len(scan) - 1, 0, 1, 0)
+                assert np.array_equal(interval.unstuffed(scan), stream)
+                for spoilt in (b"\1\xff\1" + scan[3:], scan[:-2] + b"\xff\2"):
+                    with pytest.raises(JpegUnsupported):
+                        Interval(1, len(spoilt) - 1, 0, 1, 0).unstuffed(spoilt)
+                other = stream.copy()
+                other[-1] ^= 1
+                run = 8 * length - lead
+                same.append(
+                    [
+                        same_bits(stream, lead, np.roll(stream, 1), lead + 8, max(run - 8, 0)),
+                        same_bits(stream, lead, stream.copy(), lead, run),
+                        same_bits(stream, lead, other, lead, run),
+                        same_bits(stream, lead, other, lead, run - 1),
+                        same_bits(stream, lead, stream, lead, run + 1),
+                    ]
+                )
+        assert spliced_bytes[0] == spliced_bytes[1]
+        assert same[0] == same[1] == [True, True, False, True, False]
 
 
 @built

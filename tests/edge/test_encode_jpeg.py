@@ -6,10 +6,11 @@ import pytest
 from PIL import Image, JpegImagePlugin
 
 import pictures
+from hotpixeld.core.jpeg.markers import COM
 from hotpixeld.core.patch import Patch
 from hotpixeld.edge.copies import EncodedCopy
 from hotpixeld.edge.encode import encode_copy
-from hotpixeld.edge.jpegfile import COM, read_layout
+from hotpixeld.edge.jpegfile import read_layout
 from hotpixeld.edge.photo import Photo, read_photo
 
 

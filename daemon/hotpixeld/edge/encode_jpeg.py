@@ -12,10 +12,11 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from hotpixeld.core.jpeg import JpegUnsupported, repair_blocks
+from hotpixeld.core.jpeg.markers import APP0, APP14, COM, SOI, JpegLayout, Segment
 from hotpixeld.core.patch import Patch
 from hotpixeld.edge import exif, mpf, reasons
 from hotpixeld.edge.copies import EncodedCopy
-from hotpixeld.edge.jpegfile import APP0, APP14, COM, SOI, JpegLayout, Segment, read_layout
+from hotpixeld.edge.jpegfile import read_layout
 from hotpixeld.edge.photo import Photo
 from hotpixeld.errors import PhotoError
 

@@ -3,8 +3,8 @@
 import struct
 from dataclasses import dataclass
 
+from hotpixeld.core.jpeg.markers import APP2, JpegLayout
 from hotpixeld.edge import reasons
-from hotpixeld.edge.jpegfile import APP2, JpegLayout
 from hotpixeld.errors import PhotoError
 
 _SIGNATURE = b"MPF\0"

@@ -3,6 +3,7 @@
 from PIL import Image
 
 from hotpixeld.core.jpeg import JpegUnsupported
+from hotpixeld.core.jpeg.markers import DRI, JpegLayout
 from hotpixeld.core.jpeg.parse import read_header
 from hotpixeld.core.jpeg.scan import intervals
 from hotpixeld.core.sensor import Kind
@@ -46,7 +47,7 @@ def read(data: bytes, kind: Kind, max_pixels: int) -> Picture:
 
 
 def _read_jpeg(
-    data: bytes, structure: containers.Structure, layout: jpegfile.JpegLayout, max_pixels: int
+    data: bytes, structure: containers.Structure, layout: JpegLayout, max_pixels: int
 ) -> Picture:
     _check_restarts(data, layout)
     scan = strictscan.ScanReader(data, layout)
@@ -66,12 +67,12 @@ def _read_jpeg(
     )
 
 
-def _check_restarts(data: bytes, layout: jpegfile.JpegLayout) -> None:
+def _check_restarts(data: bytes, layout: JpegLayout) -> None:
     """Raise ``PhotoError`` where the restart markers are not those that the header promises."""
-    if not any(s.marker == jpegfile.DRI for s in layout.segments):
+    if not any(s.marker == DRI for s in layout.segments):
         return
     try:
-        intervals(data, read_header(data))
+        intervals(data, read_header(data, layout))
     except JpegUnsupported as refusal:
         if refusal.reason == _SCAN_DAMAGED:
             raise PhotoError(reasons.DAMAGED, refusal.detail) from refusal

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hotpixeld.core.jpeg.blocks import Blocks
 from hotpixeld.core.jpeg.parse import ZIGZAG, Colour, Header
 from hotpixeld.core.patch import Patch
 
@@ -25,8 +26,6 @@ _BASIS_1D[0] /= np.sqrt(2)
 _BASIS = np.einsum("uy,vx->uvyx", _BASIS_1D, _BASIS_1D).reshape(64, 64)
 
 _Floats = npt.NDArray[np.float64]
-Blocks = npt.NDArray[np.int64]
-Numbers = npt.NDArray[np.intp]
 
 
 def component_values(values_dn: npt.NDArray[np.integer], colour: Colour) -> _Floats:

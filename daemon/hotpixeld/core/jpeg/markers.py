@@ -1,0 +1,106 @@
+"""The marker structure of a JPEG file: where its segments, scans and first image end.
+
+ITU-T T.81, annex B. What the segments say is `parse`'s business, what the scans hold `walk`'s.
+"""
+
+import re
+from dataclasses import dataclass
+
+from hotpixeld.core.jpeg.unsupported import JpegUnsupported
+
+SOI, EOI, SOS, DQT, DHT, DRI, DNL, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xDC, 0xFE
+APP0, APP2, APP14 = 0xE0, 0xE2, 0xEE
+FRAMES = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, 0xCC}
+BASELINE_FRAMES = frozenset({0xC0, 0xC1})
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_STANDALONE = frozenset({0x00, 0x01, SOI}) | frozenset(range(0xD0, 0xD8))
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One marker segment, ``data[start:end]``, from its 0xFF on; a scan's data is not in it."""
+
+    marker: int
+    start: int
+    end: int
+
+    @property
+    def is_metadata(self) -> bool:
+        """True for APPn and COM: what programs add and drop without touching the image."""
+        return 0xE0 <= self.marker <= 0xEF or self.marker == COM
+
+    def payload(self, data: bytes) -> bytes:
+        """Return what follows the marker and its length."""
+        return data[self.start + 4 : self.end]
+
+
+@dataclass(frozen=True)
+class JpegLayout:
+    """The first image of a JPEG file.
+
+    Attributes
+    ----------
+    segments : tuple of Segment
+        All segments from SOI (left out) to EOI (left out).
+    scans : tuple of (int, int)
+        Where each scan's entropy-coded data lies, fill bytes after it included.
+    end : int
+        Just after EOI; what follows is a trailer (more images, a video, padding).
+    """
+
+    segments: tuple[Segment, ...]
+    scans: tuple[tuple[int, int], ...]
+    end: int
+
+    @property
+    def frame(self) -> Segment:
+        """The frame header (SOFn)."""
+        return next(s for s in self.segments if s.marker in FRAMES)
+
+    def metadata(self) -> tuple[Segment, ...]:
+        """Return the APPn and COM segments in their order."""
+        return tuple(s for s in self.segments if s.is_metadata)
+
+
+def read_layout(data: bytes, start: int = 0) -> JpegLayout:
+    """Walk the markers of the JPEG that begins at ``start`` up to its EOI.
+
+    Raises
+    ------
+    JpegUnsupported
+        ``not-a-jpeg``; ``truncated`` when the data ends before EOI, ``damaged`` when no marker
+        stands where one must.
+    """
+    if data[start : start + 2] != b"\xff\xd8":
+        raise JpegUnsupported("not-a-jpeg", "does not begin with SOI")
+    segments: list[Segment] = []
+    scans: list[tuple[int, int]] = []
+    position = start + 2
+    while True:
+        position, marker = _next_marker(data, position)
+        if marker == EOI:
+            return JpegLayout(tuple(segments), tuple(scans), position + 2)
+        end = position + 2 + int.from_bytes(data[position + 2 : position + 4])
+        if len(data) < end or end < position + 4:
+            raise JpegUnsupported("truncated", "the JPEG ends within a segment")
+        segments.append(Segment(marker, position, end))
+        position = end
+        if marker == SOS:
+            found = _NEXT_MARKER.search(data, end)
+            if found is None:
+                raise JpegUnsupported("truncated", "the JPEG's scan ends without a marker")
+            position = found.start()
+            scans.append((end, position))
+
+
+def _next_marker(data: bytes, position: int) -> tuple[int, int]:
+    """Return where the marker at ``position`` begins, after any fill bytes, and which it is."""
+    while data[position : position + 2] == b"\xff\xff":
+        position += 1
+    if len(data) < position + 2:
+        raise JpegUnsupported("truncated", "the JPEG ends without EOI")
+    if data[position] != 0xFF:
+        raise JpegUnsupported("damaged", f"no JPEG marker at byte {position}")
+    if data[position + 1] in _STANDALONE:
+        raise JpegUnsupported("damaged", f"misplaced JPEG marker at byte {position}")
+    return position, data[position + 1]
