@@ -64,6 +64,7 @@ def _read_jpeg(
         facts=facts,
         pages=structure.pages,
         own_mark=facts.own_mark or structure.own_mark,
+        jpeg=layout,
     )
 
 

@@ -35,17 +35,19 @@ class _Reader:
     """Takes bits at many places of a stream at once."""
 
     def __init__(self, stream: npt.NDArray[np.uint8], positions: npt.NDArray[np.int64]) -> None:
-        self._padded = np.concatenate([stream, np.zeros(16, np.uint8)])
-        self._last = len(stream) + 8
+        self._stream, self._bytes = stream, len(stream)
         self.positions = positions.copy()
 
     def window(self, which: Numbers) -> npt.NDArray[np.int64]:
         """Return the next 32 bits at some of the places, zeros after the end."""
         at = self.positions[which]
-        byte = np.minimum(at >> 3, self._last)
+        byte = at >> 3
+        if len(at) and int(byte.max()) + 5 > len(self._stream):  # rarely, so not for all streams
+            self._stream = np.concatenate([self._stream[: self._bytes], np.zeros(16, np.uint8)])
+            byte = np.minimum(byte, self._bytes + 8)
         bits = np.zeros(len(which), np.int64)
         for ahead in range(5):
-            bits = bits << 8 | self._padded[byte + ahead]
+            bits = bits << 8 | self._stream[byte + ahead]
         return bits >> (8 - (at & 7)) & 0xFFFFFFFF
 
 

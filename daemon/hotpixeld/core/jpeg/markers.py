@@ -61,6 +61,15 @@ class JpegLayout:
         """Return the APPn and COM segments in their order."""
         return tuple(s for s in self.segments if s.is_metadata)
 
+    def with_longer_scan(self, more_bytes: int) -> "JpegLayout":
+        """Return the layout of the same file with so many more bytes in its only scan."""
+        ((start, end),) = self.scans
+        segments = (
+            s if s.start < end else Segment(s.marker, s.start + more_bytes, s.end + more_bytes)
+            for s in self.segments
+        )
+        return JpegLayout(tuple(segments), ((start, end + more_bytes),), self.end + more_bytes)
+
 
 def read_layout(data: bytes, start: int = 0) -> JpegLayout:
     """Walk the markers of the JPEG that begins at ``start`` up to its EOI.

@@ -22,7 +22,7 @@ from hotpixeld.core.jpeg.parse import Header, read_header
 from hotpixeld.core.jpeg.recode import coded, pieces_of
 from hotpixeld.core.jpeg.scan import intervals, stuffed
 from hotpixeld.core.jpeg.splice import spliced
-from hotpixeld.core.jpeg.unsupported import JpegUnsupported
+from hotpixeld.core.jpeg.unsupported import GROWS, JpegUnsupported
 from hotpixeld.core.jpeg.verify import check
 from hotpixeld.core.patch import Patch
 
@@ -102,7 +102,7 @@ def recoded(
     if len(fitted) <= len(data) and stands_for(header, old, new, fewer):
         result, kept = fitted, fewer
     elif not may_grow and data[header.scan_end :].lstrip(b"\xff") != b"\xd9":
-        raise JpegUnsupported("grows", "and what follows the picture may not move")
+        raise JpegUnsupported(GROWS, "and what follows the picture may not move")
     check(data, result, header, opened, numbers, kept)
     return result
 
