@@ -182,3 +182,33 @@ done:
     PyBuffer_Release(&out);
     return result;
 }
+
+PyObject *find_marker(PyObject *self, PyObject *arguments)
+{
+    (void)self;
+    PyObject *result = NULL;
+    Py_buffer data;
+    Py_ssize_t start;
+    if (!PyArg_ParseTuple(arguments, "y*n", &data, &start))
+        return NULL;
+    if (start < 0 || start > data.len) {
+        refuse("beyond the end");
+        goto done;
+    }
+    Py_ssize_t found = -1;
+    Py_BEGIN_ALLOW_THREADS
+    const uint8_t *bytes = data.buf;
+    for (Py_ssize_t at = start; found < 0 && at < data.len - 1; at++) {
+        uint64_t eight_bytes;
+        while (data.len - at >= 9 && (memcpy(&eight_bytes, bytes + at, 8), !has_ff(eight_bytes)))
+            at += 8;
+        uint8_t next = bytes[at + 1];
+        if (bytes[at] == 0xff && next != 0 && next != 0xff && (next < 0xd0 || next > 0xd7))
+            found = at;
+    }
+    Py_END_ALLOW_THREADS
+    result = PyLong_FromSsize_t(found);
+done:
+    PyBuffer_Release(&data);
+    return result;
+}

@@ -69,9 +69,11 @@ PyObject *fold(PyObject *self, PyObject *arguments);          /* sums.c */
 PyObject *add_residuals(PyObject *self, PyObject *arguments); /* residuals.c */
 PyObject *residual_at(PyObject *self, PyObject *arguments);
 PyObject *walk(PyObject *self, PyObject *arguments);      /* scan.c */
+PyObject *read_blocks(PyObject *self, PyObject *arguments);
 PyObject *copy_bits(PyObject *self, PyObject *arguments); /* bits.c */
 PyObject *same_bits(PyObject *self, PyObject *arguments);
 PyObject *unstuff(PyObject *self, PyObject *arguments);
 PyObject *stuff(PyObject *self, PyObject *arguments);
+PyObject *find_marker(PyObject *self, PyObject *arguments);
 
 #endif

@@ -56,6 +56,13 @@ static inline uint64_t peek(const uint8_t *stream, Py_ssize_t bytes, int64_t pos
     return bits << (position & 7);
 }
 
+/* The value that the first `size` bits stand for; 0 where there are none. */
+static inline int64_t number(uint64_t bits, int size)
+{
+    int64_t raw = (int64_t)(bits >> 1 >> (63 - size));
+    return raw >> (size ? size - 1 : 0) ? raw : raw - (1 << size) + 1;
+}
+
 /* Return the bit after the block that begins at `position`, or -1 where no block can be. */
 static inline int64_t block_end(const uint8_t *stream, Py_ssize_t bytes, int64_t position,
                                 const Table *dc, const Table *ac, int64_t *difference)
@@ -67,10 +74,8 @@ static inline int64_t block_end(const uint8_t *stream, Py_ssize_t bytes, int64_t
     int size = entry & 15, index = 1, used = length_of(entry);
     if (!used || (entry & 255) > 15)
         return -1;
-    bits <<= used;
-    int64_t raw = (int64_t)(bits >> 1 >> (63 - size));
-    *difference = raw >> (size ? size - 1 : 0) ? raw : raw - (1 << size) + 1;
-    bits <<= size, used += size;
+    *difference = number(bits << used, size);
+    bits <<= used + size, used += size;
     for (;;) {
         if (used > 40) { /* fewer than 16 good bits may be left */
             position += used, used = 0;
@@ -179,5 +184,76 @@ done:
     PyBuffer_Release(&wanted);
     PyBuffer_Release(&starts);
     PyBuffer_Release(&values);
+    return result;
+}
+
+/* Decode the block at `position`; return the bit after it, or -1 where none can be. */
+static int64_t read_block(const uint8_t *stream, Py_ssize_t bytes, int64_t position,
+                          const uint16_t *dc, const uint16_t *ac, int64_t *block,
+                          int64_t *after_dc)
+{
+    memset(block, 0, 64 * sizeof *block);
+    for (int index = 0; index < 64; index++) {
+        uint64_t bits = peek(stream, bytes, position);
+        uint16_t entry = (index ? ac : dc)[bits >> 48];
+        int length = length_of(entry), symbol = entry & 255, size = symbol & 15;
+        if (!length || (index ? !advance_of(symbol) : symbol > 15))
+            return -1;
+        position += length + size;
+        if (index && symbol == 0)
+            return position;
+        index += index ? symbol >> 4 : 0;
+        if (index > 63)
+            return -1;
+        block[index] = number(bits << length, size);
+        if (!index)
+            *after_dc = position;
+    }
+    return position;
+}
+
+PyObject *read_blocks(PyObject *self, PyObject *arguments)
+{
+    (void)self;
+    PyObject *result = NULL;
+    Py_buffer stream, tables, dc, ac, positions, blocks, after_dc, ends;
+    if (!PyArg_ParseTuple(arguments, "y*y*y*y*y*w*w*w*", &stream, &tables, &dc, &ac, &positions,
+                          &blocks, &after_dc, &ends))
+        return NULL;
+    Py_ssize_t count = tables.len / (ENTRIES * 2), number_of = dc.len;
+    const uint8_t *dc_of = dc.buf, *ac_of = ac.buf;
+    const int64_t *position = positions.buf;
+    int good = tables.len == count * ENTRIES * 2 && ac.len == number_of
+               && positions.len == number_of * 8 && blocks.len == number_of * 64 * 8
+               && after_dc.len == number_of * 8 && ends.len == number_of * 8
+               && stream.len < 1 << 28;
+    for (Py_ssize_t i = 0; good && i < number_of; i++)
+        good = dc_of[i] < count && ac_of[i] < count && position[i] >= 0
+               && position[i] <= (int64_t)stream.len * 8;
+    if (!good) {
+        refuse("tables, blocks or places that do not fit");
+        goto done;
+    }
+    int fine = 1;
+    Py_BEGIN_ALLOW_THREADS
+    const uint16_t *table = tables.buf;
+    for (Py_ssize_t i = 0; fine && i < number_of; i++) {
+        int64_t *end = (int64_t *)ends.buf + i;
+        *end = read_block(stream.buf, stream.len, position[i], table + dc_of[i] * ENTRIES,
+                          table + ac_of[i] * ENTRIES, (int64_t *)blocks.buf + i * 64,
+                          (int64_t *)after_dc.buf + i);
+        fine = *end >= 0;
+    }
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(fine ? Py_True : Py_False);
+done:
+    PyBuffer_Release(&stream);
+    PyBuffer_Release(&tables);
+    PyBuffer_Release(&dc);
+    PyBuffer_Release(&ac);
+    PyBuffer_Release(&positions);
+    PyBuffer_Release(&blocks);
+    PyBuffer_Release(&after_dc);
+    PyBuffer_Release(&ends);
     return result;
 }

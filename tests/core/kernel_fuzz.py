@@ -122,6 +122,9 @@ def _walk(kernel: ModuleType, generator: np.random.Generator) -> None:
     starts = np.zeros((len(wanted) + _rarely(generator), blocks + 1), np.int64)
     values = np.zeros((len(wanted), blocks), np.int64)
     kernel.walk(stream, tables, dc, ac, owners, mcus, wanted, starts, values)
+    positions = generator.integers(-_rarely(generator), 8 * len(stream) + 1, len(dc))
+    room = (np.zeros((len(dc), each), np.int64) for each in (64 - _rarely(generator), 1, 1))
+    kernel.read_blocks(stream, tables, dc, ac, positions, *room)
 
 
 def _bits(kernel: ModuleType, generator: np.random.Generator) -> None:
@@ -138,6 +141,7 @@ def _bits(kernel: ModuleType, generator: np.random.Generator) -> None:
     kernel.copy_bits(one, one_at, count, other.copy(), other_at)
     kernel.stuff(one, np.zeros(2 * len(one) - _rarely(generator), np.uint8))
     start, end = sorted(generator.integers(-_rarely(generator), len(one) + 1, 2).tolist())
+    kernel.find_marker(one, int(generator.integers(-_rarely(generator), len(one) + 1)))
     kernel.unstuff(one, start, end + _rarely(generator), np.zeros(end - start, np.uint8))
 
 

@@ -71,6 +71,20 @@ class Kernel(Protocol):
         Returns the bit after the last MCU, or -1 where the stream does not hold so many.
         """
 
+    def read_blocks(  # noqa: PLR0917  positional, as C takes them
+        self,
+        stream: Bytes,
+        tables: npt.NDArray[np.uint16],
+        dc: bytes,
+        ac: bytes,
+        positions: npt.NDArray[np.int64],
+        blocks: npt.NDArray[np.int64],
+        after_dc: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64],
+        /,
+    ) -> bool:
+        """Put coefficients in ``blocks``, and the bits after their parts; tell if all can be."""
+
     def copy_bits(self, source: Bytes, at: int, count: int, out: Bytes, out_at: int, /) -> None:
         """Copy bits from one place to another."""
 
@@ -84,6 +98,9 @@ class Kernel(Protocol):
 
     def stuff(self, data: Bytes, out: Bytes, /) -> int:
         """Put ``data`` with a zero after each 255 in ``out``; return its length."""
+
+    def find_marker(self, data: bytes, start: int, /) -> int:
+        """Return where the first marker that no scan holds stands from ``start`` on, or -1."""
 
 
 def _built() -> Kernel | None:

@@ -1,6 +1,6 @@
 """Reading the formats of the base installation: JPEG, MPO, PNG, TIFF, GIF and WebP."""
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from hotpixeld.core.jpeg import JpegUnsupported
 from hotpixeld.core.jpeg.markers import DRI, JpegLayout
@@ -55,6 +55,8 @@ def _read_jpeg(
     facts = exif.read_facts(image)
     container = image.format or "JPEG"
     scan.start_decoding()
+    if isinstance(image, ImageFile.ImageFile):
+        image.decodermaxblock = len(data)  # in one piece, not 64 KiB at a time
     frame = decode.frame_of(decode.load(image))
     scan.check_decoded()
     return Picture(

@@ -6,6 +6,7 @@ A block is 64 integers in the order of the scan. Its first one is here the DC di
 import numpy as np
 import numpy.typing as npt
 
+from hotpixeld.core import kernel
 from hotpixeld.core.jpeg.huffman import HuffmanTable
 from hotpixeld.core.jpeg.parse import Header
 from hotpixeld.core.jpeg.unsupported import JpegUnsupported
@@ -78,12 +79,26 @@ def read_blocks(
     JpegUnsupported
         ``scan-damaged`` where one of them holds a code that there is not.
     """
-    reader, tables = _Reader(stream, positions), coding.symbols
     dc, ac = np.array(coding.dc)[kinds], np.array(coding.ac)[kinds]
-    blocks = np.zeros((len(positions), 64), np.int64)
-    each = np.arange(len(positions))
+    if (compiled := kernel.chosen()) is None:
+        return _read_at_once(_Reader(stream, positions), coding.symbols, dc, ac)
+    blocks = np.empty((len(positions), 64), np.int64)
+    after_dc, ends = np.empty_like(positions), np.empty_like(positions)
+    dc_bytes, ac_bytes = bytes(dc.tolist()), bytes(ac.tolist())
+    if not compiled.read_blocks(
+        stream, coding.symbols, dc_bytes, ac_bytes, positions, blocks, after_dc, ends
+    ):
+        raise JpegUnsupported("scan-damaged", "impossible code")
+    return blocks, after_dc, ends
 
-    def take(which: Numbers, table: npt.NDArray[np.intp]) -> tuple[Blocks, Blocks]:
+
+def _read_at_once(
+    reader: _Reader, tables: npt.NDArray[np.uint16], dc: Numbers, ac: Numbers
+) -> tuple[Blocks, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    each = np.arange(len(dc))
+    blocks = np.zeros((len(dc), 64), np.int64)
+
+    def take(which: Numbers, table: Numbers) -> tuple[Blocks, Blocks]:
         bits = reader.window(which)
         entry = tables[table[which], bits >> 16].astype(np.int64)
         length, symbol = entry >> 8, entry & 255
@@ -99,11 +114,13 @@ def read_blocks(
         raise JpegUnsupported("scan-damaged", "impossible DC code")
     blocks[:, 0] = difference
     after_dc = reader.positions.copy()
-    index, live = np.ones(len(positions), np.int64), each
+    index, live = np.ones(len(dc), np.int64), each
     while len(live):
         symbol, value = take(live, ac)
         run, size = symbol >> 4, symbol & 15
         goes_on = (size > 0) | (run == 15)
+        if symbol[~goes_on].any():
+            raise JpegUnsupported("scan-damaged", "impossible AC code")
         live, run, value = live[goes_on], run[goes_on], value[goes_on]
         index[live] += run
         if (index[live] > 63).any():

@@ -6,6 +6,7 @@ ITU-T T.81, annex B. What the segments say is `parse`'s business, what the scans
 import re
 from dataclasses import dataclass
 
+from hotpixeld.core import kernel
 from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 
 SOI, EOI, SOS, DQT, DHT, DRI, DNL, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xDC, 0xFE
@@ -95,10 +96,7 @@ def read_layout(data: bytes, start: int = 0) -> JpegLayout:
         segments.append(Segment(marker, position, end))
         position = end
         if marker == SOS:
-            found = _NEXT_MARKER.search(data, end)
-            if found is None:
-                raise JpegUnsupported("truncated", "the JPEG's scan ends without a marker")
-            position = found.start()
+            position = _after_scan(data, end)
             scans.append((end, position))
 
 
@@ -113,3 +111,15 @@ def _next_marker(data: bytes, position: int) -> tuple[int, int]:
     if data[position + 1] in _STANDALONE:
         raise JpegUnsupported("damaged", f"misplaced JPEG marker at byte {position}")
     return position, data[position + 1]
+
+
+def _after_scan(data: bytes, start: int) -> int:
+    """Return where the first marker after a scan stands."""
+    if (compiled := kernel.chosen()) is not None:
+        position = compiled.find_marker(data, start)
+    else:
+        found = _NEXT_MARKER.search(data, start)
+        position = found.start() if found else -1
+    if position < 0:
+        raise JpegUnsupported("truncated", "the JPEG's scan ends without a marker")
+    return position
