@@ -1,4 +1,4 @@
-/* The compiled arithmetic: what moments.py, residual.py and jpeg/walk.py do, to the same bits, faster.
+/* The compiled arithmetic: what moments.py, residual.py and jpeg/ do, to the same bits, faster.
  *
  * Optional: without it numpy does the same. Every function checks the shape, the type and the
  * length of all that it is given before it touches a value, allocates before it changes one, and
@@ -54,6 +54,13 @@ int take_frames(PyObject *given, Py_buffer *views, Frame *frames, Shape *shape);
 
 int is_unsigned(const Py_buffer *view);
 
+/* Eight bytes as a number, the first one highest. */
+static inline uint64_t big_endian(const uint8_t *p)
+{
+    return (uint64_t)p[0] << 56 | (uint64_t)p[1] << 48 | (uint64_t)p[2] << 40 | (uint64_t)p[3] << 32
+           | (uint64_t)p[4] << 24 | (uint64_t)p[5] << 16 | (uint64_t)p[6] << 8 | (uint64_t)p[7];
+}
+
 void release_all(Py_buffer *views, int count);
 
 /* ---- what Python calls; module.c says with what */
@@ -61,6 +68,12 @@ void release_all(Py_buffer *views, int count);
 PyObject *fold(PyObject *self, PyObject *arguments);          /* sums.c */
 PyObject *add_residuals(PyObject *self, PyObject *arguments); /* residuals.c */
 PyObject *residual_at(PyObject *self, PyObject *arguments);
-PyObject *walk(PyObject *self, PyObject *arguments); /* scan.c */
+PyObject *walk(PyObject *self, PyObject *arguments);      /* scan.c */
+PyObject *read_blocks(PyObject *self, PyObject *arguments);
+PyObject *copy_bits(PyObject *self, PyObject *arguments); /* bits.c */
+PyObject *same_bits(PyObject *self, PyObject *arguments);
+PyObject *unstuff(PyObject *self, PyObject *arguments);
+PyObject *stuff(PyObject *self, PyObject *arguments);
+PyObject *find_marker(PyObject *self, PyObject *arguments);
 
 #endif

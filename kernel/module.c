@@ -9,7 +9,17 @@ static PyMethodDef methods[] = {
     {"residual_at", residual_at, METH_VARARGS,
      "residual_at((frame,), sites, out, reciprocals): residuals of one frame at some sites."},
     {"walk", walk, METH_VARARGS,
-     "walk(stream, tables, dc, ac, starts) -> how many block starts were found and written."},
+     "walk(stream, tables, dc, ac, owners, mcus, wanted, starts, values) -> the bit after all, or -1."},
+    {"read_blocks", read_blocks, METH_VARARGS,
+     "read_blocks(stream, tables, dc, ac, positions, blocks, after_dc, ends) -> whether all can be."},
+    {"copy_bits", copy_bits, METH_VARARGS, "copy_bits(source, at, count, out, out_at): copy bits."},
+    {"same_bits", same_bits, METH_VARARGS,
+     "same_bits(one, one_at, other, other_at, count) -> whether so many bits are equal."},
+    {"unstuff", unstuff, METH_VARARGS,
+     "unstuff(data, start, end, out) -> bytes written without stuffing, -1 where a marker stands."},
+    {"stuff", stuff, METH_VARARGS, "stuff(data, out) -> bytes written, 0 after each 255."},
+    {"find_marker", find_marker, METH_VARARGS,
+     "find_marker(data, start) -> where the first marker stands that no scan holds, or -1."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -22,11 +22,11 @@ def main(file: str, seed: int, rounds: int) -> None:
     kernel, generator = _loaded(file), np.random.default_rng(seed)
     accepted = 0
     for _ in range(rounds):
-        for call in (_fold, _residuals, _sites, _walk):
+        for call in (_fold, _residuals, _sites, _walk, _bits):
             with contextlib.suppress(ValueError, TypeError, BufferError):
                 call(kernel, generator)
                 accepted += 1
-    sys.stdout.write(f"{accepted} of {4 * rounds} calls accepted\n")
+    sys.stdout.write(f"{accepted} of {5 * rounds} calls accepted\n")
 
 
 def _loaded(file: str) -> ModuleType:
@@ -108,16 +108,41 @@ def _sites(kernel: ModuleType, generator: np.random.Generator) -> None:
 def _walk(kernel: ModuleType, generator: np.random.Generator) -> None:
     blocks, count = int(generator.integers(1, 7)), int(generator.integers(1, 4))
     length = 65_536 * count + (_rarely(generator) and int(generator.integers(-99, 99)))
-    if generator.random() < 0.5:  # nothing that a Huffman table would say
-        tables = generator.integers(-(1 << 31), 1 << 31, length).astype(np.int32)
-    else:
-        advance = generator.choice([1, 1, 1, 2, 5, 16, 126, 127], length)
-        tables = (generator.integers(1, 32, length) | advance << 8).astype(np.int32)
+    tables = generator.integers(0, 65_536, length).astype(np.uint16)
+    if generator.random() < 0.7:  # else nothing that a Huffman table would say
+        symbol = generator.choice([0, 1, 1, 2, 3, 0x11, 0x52, 0xF0, 0xF1, 9], length)
+        tables = (symbol | generator.integers(1, 9, length) << 8).astype(np.uint16)
     dc, ac = (bytes(generator.integers(0, count, blocks).tolist()) for _ in range(2))
+    owners = bytes(generator.integers(0, 4 + _rarely(generator), blocks).tolist())
     if _rarely(generator):
         dc = generator.bytes(int(generator.integers(0, 70)))
     stream = np.frombuffer(generator.bytes(int(generator.integers(0, 300))), np.uint8)
-    kernel.walk(stream, tables, dc, ac, np.zeros(int(generator.integers(0, 400)), np.int64))
+    mcus = int(generator.integers(1, 60)) - 2 * _rarely(generator)
+    wanted = np.unique(generator.integers(-_rarely(generator), max(mcus, 1), 5)).astype(np.int64)
+    starts = np.zeros((len(wanted) + _rarely(generator), blocks + 1), np.int64)
+    values = np.zeros((len(wanted), blocks), np.int64)
+    kernel.walk(stream, tables, dc, ac, owners, mcus, wanted, starts, values)
+    positions = generator.integers(-_rarely(generator), 8 * len(stream) + 1, len(dc))
+    room = (np.zeros((len(dc), each), np.int64) for each in (64 - _rarely(generator), 1, 1))
+    kernel.read_blocks(stream, tables, dc, ac, positions, *room)
+
+
+def _bits(kernel: ModuleType, generator: np.random.Generator) -> None:
+    one, other = (
+        generator.choice(np.array([0, 7, 255], np.uint8), int(generator.integers(0, 90)))
+        for _ in range(2)
+    )
+    one_at, other_at = (int(generator.integers(0, 8 * len(each) + 1)) for each in (one, other))
+    most = min(8 * len(one) - one_at, 8 * len(other) - other_at)
+    count = most if generator.random() < 0.5 else int(generator.integers(0, most + 1))
+    if _rarely(generator):
+        count, one_at = generator.integers(-9, 900, 2).tolist()
+    kernel.same_bits(one, one_at, other, other_at, count)
+    kernel.copy_bits(one, one_at, count, other.copy(), other_at)
+    kernel.stuff(one, np.zeros(2 * len(one) - _rarely(generator), np.uint8))
+    start, end = sorted(generator.integers(-_rarely(generator), len(one) + 1, 2).tolist())
+    kernel.find_marker(one, int(generator.integers(-_rarely(generator), len(one) + 1)))
+    kernel.unstuff(one, start, end + _rarely(generator), np.zeros(end - start, np.uint8))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from hypothesis import strategies as st
 
 from hotpixeld.core import kernel
 from hotpixeld.core.jpeg import JpegUnsupported
-from hotpixeld.core.jpeg.blocks import coding_of
-from hotpixeld.core.jpeg.parse import read_header
-from hotpixeld.core.jpeg.scan import intervals
+from hotpixeld.core.jpeg.blocks import coding_of, read_blocks
+from hotpixeld.core.jpeg.markers import read_layout
+from hotpixeld.core.jpeg.scan import Interval, intervals, stuffed
+from hotpixeld.core.jpeg.splice import Replacement, same_bits, spliced
 from hotpixeld.core.jpeg.walk import walk
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.residual import residual_at
-from jpegmaker import encoded, scene
+from jpegmaker import encoded, header_of, scene
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(str(path) for path in (ROOT / "kernel").glob("*.c"))
@@ -37,6 +39,7 @@ compiler = pytest.mark.skipif(
 )
 
 Frame = npt.NDArray[Any]
+_MARKER_SHARES = [0.3, 0.48, 0.1, 0.05, 0.03, 0.03, 0.01]
 
 
 def frames_of(
@@ -98,26 +101,118 @@ def test_more_frames_than_one_call_takes_and_odd_layouts_are_the_same_bits() -> 
         assert np.array_equal(array, other.arrays()[name])
 
 
+def by_both(function: Callable[[], object]) -> tuple[object, object]:
+    """Return what the kernel and numpy give, or why they refuse."""
+    found: list[object] = []
+    for each in (kernel.COMPILED, None):
+        with kernel.using(each):
+            try:
+                found.append(function())
+            except JpegUnsupported as refusal:
+                found.append((refusal.reason, refusal.detail))
+    return found[0], found[1]
+
+
 @built
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("quality", [55, 85, 99])
 def test_compiled_and_numpy_walks_are_the_same(mode: str, quality: int) -> None:
     data = encoded(scene(mode, 440, 300), quality=quality, restart_marker_rows=quality % 2)
-    header = read_header(data)
+    header = header_of(data)
+    coding = coding_of(header)
     generator = np.random.default_rng(quality)
     for interval in intervals(data, header)[:4]:
-        stream = np.frombuffer(interval.unstuffed(data), np.uint8)
+        stream = interval.unstuffed(data)
         spoilt = stream.copy()
         spoilt[generator.integers(0, len(stream), 3)] = generator.integers(0, 256, 3)
+        wanted = np.unique(generator.integers(0, interval.mcus, 9))
+
+        def walked(scan: npt.NDArray[np.uint8]) -> object:
+            try:
+                places = walk(scan, coding, interval.mcus, wanted)  # noqa: B023  called at once
+            except JpegUnsupported as refusal:  # what it says of the place may differ
+                return refusal.reason
+            return places.starts.tolist(), places.values.tolist(), places.end
+
         for scan in (stream, stream[: len(stream) // 2], stream[:3], stream[:0], spoilt):
-            found: list[list[int] | str] = []
-            for each in (kernel.COMPILED, None):
-                with kernel.using(each):
-                    try:
-                        found.append(walk(scan, coding_of(header), interval.mcus).tolist())
-                    except JpegUnsupported as refusal:
-                        found.append(refusal.reason)
-            assert found[0] == found[1]
+            one, other = by_both(lambda: walked(scan))  # noqa: B023  as above
+            assert one == other
+
+
+@built
+@pytest.mark.parametrize("quality", [55, 85, 99])
+def test_compiled_and_numpy_read_the_same_blocks_wherever_they_begin(quality: int) -> None:
+    data = encoded(scene("RGB", 440, 300), quality=quality)
+    header = header_of(data)
+    coding = coding_of(header)
+    generator = np.random.default_rng(quality)
+    (interval,) = intervals(data, header)
+    stream = interval.unstuffed(data)
+    at = generator.integers(0, 8 * len(stream) + 1, 400)
+    kinds = generator.integers(0, len(coding.dc), 400)
+    read = 0
+    for some in (slice(n, n + 1 + n % 3) for n in range(390)):
+
+        def blocks() -> object:
+            try:
+                found = read_blocks(stream, at[some], kinds[some], coding)  # noqa: B023  at once
+            except JpegUnsupported as refusal:
+                return refusal.reason
+            return [part.tolist() for part in found]
+
+        one, other = by_both(blocks)
+        assert one == other
+        read += isinstance(one, list)
+    assert read > 50
+
+
+@built
+def test_compiled_and_numpy_find_the_same_marker() -> None:
+    generator = np.random.default_rng(4)
+    for _ in range(300):
+        length = int(generator.integers(1, 60))
+        scan = generator.choice([0, 1, 0xFF, 0xFF, 0xD0, 0xD7, 0xD8], length, p=_MARKER_SHARES)
+        data = b"\xff\xd8\xff\xda\0\2" + scan.astype(np.uint8).tobytes()
+        data += b"\xff\xd9" * (length % 2)
+        one, other = by_both(lambda: read_layout(data))  # noqa: B023  called at once
+        assert one == other
+
+
+@built
+@pytest.mark.parametrize("lead", range(8))
+def test_compiled_and_numpy_splices_are_the_same(lead: int) -> None:
+    generator = np.random.default_rng(lead)
+    for length in (1, 2, 9, 11, 12, 40, 3000):
+        stream = generator.choice(np.array([0, 1, 254, 255, 255], np.uint8), length)
+        ends = np.unique(generator.integers(lead % (8 * length), 8 * length + 1, 8)).tolist()
+        replacements = [
+            Replacement(start, end, generator.integers(0, 256, 9).astype(np.uint8), lead * 9)
+            for start, end in zip(ends[::2], ends[1::2], strict=False)
+        ]
+        spliced_bytes, same = [], []
+        for each in (kernel.COMPILED, None):
+            with kernel.using(each):
+                spliced_bytes.append(spliced(stream, replacements, ends[-1]).tobytes())
+                scan = b"\1" + stuffed(stream).tobytes() + b"\2"
+                interval = Interval(1, len(scan) - 1, 0, 1, 0)
+                assert np.array_equal(interval.unstuffed(scan), stream)
+                for spoilt in (b"\1\xff\1" + scan[3:], scan[:-2] + b"\xff\2"):
+                    with pytest.raises(JpegUnsupported):
+                        Interval(1, len(spoilt) - 1, 0, 1, 0).unstuffed(spoilt)
+                other = stream.copy()
+                other[-1] ^= 1
+                run = 8 * length - lead
+                same.append(
+                    [
+                        same_bits(stream, lead, np.roll(stream, 1), lead + 8, max(run - 8, 0)),
+                        same_bits(stream, lead, stream.copy(), lead, run),
+                        same_bits(stream, lead, other, lead, run),
+                        same_bits(stream, lead, other, lead, run - 1),
+                        same_bits(stream, lead, stream, lead, run + 1),
+                    ]
+                )
+        assert spliced_bytes[0] == spliced_bytes[1]
+        assert same[0] == same[1] == [True, True, False, True, False]
 
 
 @built

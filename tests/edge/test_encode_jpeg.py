@@ -6,10 +6,13 @@ import pytest
 from PIL import Image, JpegImagePlugin
 
 import pictures
+from hotpixeld.core.jpeg.markers import COM
 from hotpixeld.core.patch import Patch
+from hotpixeld.edge import mpf
 from hotpixeld.edge.copies import EncodedCopy
 from hotpixeld.edge.encode import encode_copy
-from hotpixeld.edge.jpegfile import COM, read_layout
+from hotpixeld.edge.encode_jpeg import JpegMethod
+from hotpixeld.edge.jpegfile import read_layout
 from hotpixeld.edge.photo import Photo, read_photo
 
 
@@ -167,3 +170,54 @@ def test_the_multi_picture_index_tells_the_truth_after_the_first_image_grew() ->
     second = read_layout(copy).end
     assert copy[second : second + 3] == b"\xff\xd8\xff"
     assert struct.pack(order + "I", second - marker) in copy[marker : marker + 200]
+
+
+def growing(seed: int) -> tuple[Photo, Patch]:
+    """Return an MPO whose repair needs more bits than the flat blocks it replaces."""
+    generator = np.random.default_rng(seed)
+    frames = [pictures.image("RGB", (96, 64), seed=seed) for seed in (1, 2)]
+    frames[0].paste((120, 130, 110), (0, 0, 96, 64))
+    data = pictures.encoded(frames[0], "MPO", save_all=True, append_images=frames[1:], quality=98)
+    photo = read(data)
+    rows, columns = (axis.ravel() for axis in np.mgrid[8:24, 8:40])
+    values = generator.integers(0, 256, (len(rows), 3)).astype(np.uint8)
+    return photo, Patch(rows, columns, values)
+
+
+def test_where_the_first_of_several_images_grows_only_the_index_is_put_right() -> None:
+    photo, patch = growing(3)
+    copy = encode_copy(photo, patch, jpeg="blocks", quality=97)
+    longer = len(copy.data) - len(photo.data)
+    assert longer > 0
+    assert copy.method == "blocks"
+    assert copy.note.endswith(f"what follows the picture has moved by {longer} bytes")
+    before, after = read_layout(photo.data), read_layout(copy.data)
+    assert copy.data[after.end :] == photo.data[before.end :]
+    old, new = mpf.read_index(photo.data, before), mpf.read_index(copy.data, after)
+    assert old is not None
+    assert new is not None
+    assert new.entries[0].size_bytes == old.entries[0].size_bytes + longer
+    assert new.entries[1].size_bytes == old.entries[1].size_bytes
+    assert new.entries[1].start == old.entries[1].start + longer == after.end
+    first, last = old.entries[0].at, old.entries[-1].at + 16
+    start = before.scans[0][0]
+    assert copy.data[:first] == photo.data[:first]
+    assert copy.data[last:start] == photo.data[last:start]
+    with Image.open(io.BytesIO(photo.data)) as one, Image.open(io.BytesIO(copy.data)) as other:
+        for image in (one, other):
+            image.seek(1)
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("jpeg", ["blocks", "reencode"])
+def test_the_hash_of_a_copy_that_its_encoder_tells_is_the_hash_that_reading_it_gives(
+    jpeg: JpegMethod,
+) -> None:
+    for photo, patch in (growing(5), (read(_plain()), patch_of(read(_plain()), 90))):
+        copy = encode_copy(photo, patch, jpeg=jpeg, quality=97)
+        assert copy.image_digest in {None, read(copy.data).digest}
+        assert (copy.image_digest is not None) == (copy.method == "blocks")
+
+
+def _plain() -> bytes:
+    return pictures.encoded(pictures.image("RGB"), "JPEG", quality=95) + b"\xff\xd8 a trailer"

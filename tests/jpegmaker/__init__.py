@@ -12,6 +12,8 @@ import numpy.typing as npt
 import skimage.data
 from PIL import Image
 
+from hotpixeld.core.jpeg.markers import read_layout
+from hotpixeld.core.jpeg.parse import Header, read_header
 from hotpixeld.core.patch import Patch
 
 Coefficients = list[npt.NDArray[np.int16]]
@@ -91,6 +93,11 @@ VARIANTS: dict[str, Callable[[], bytes]] = {
     "one block": lambda: encoded(scene(width=5, height=3), quality=95),
     "several chunks": lambda: encoded(scene(width=400, height=500), quality=97, subsampling=1),
 }
+
+
+def header_of(data: bytes) -> Header:
+    """Read the markers of a JPEG file."""
+    return read_header(data, read_layout(data))
 
 
 def frame_of(data: bytes) -> npt.NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+_Bytes: TypeAlias = npt.NDArray[np.uint8]
 _Frame: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 def fold(
@@ -30,10 +31,30 @@ def residual_at(
     /,
 ) -> None: ...
 def walk(
-    stream: npt.NDArray[np.uint8],
-    tables: npt.NDArray[np.int32],
+    stream: _Bytes,
+    tables: npt.NDArray[np.uint16],
     dc: bytes,
     ac: bytes,
+    owners: bytes,
+    mcus: int,
+    wanted: npt.NDArray[np.int64],
     starts: npt.NDArray[np.int64],
+    values: npt.NDArray[np.int64],
     /,
 ) -> int: ...
+def read_blocks(
+    stream: _Bytes,
+    tables: npt.NDArray[np.uint16],
+    dc: bytes,
+    ac: bytes,
+    positions: npt.NDArray[np.int64],
+    blocks: npt.NDArray[np.int64],
+    after_dc: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    /,
+) -> bool: ...
+def copy_bits(source: _Bytes, at: int, count: int, out: _Bytes, out_at: int, /) -> None: ...
+def same_bits(one: _Bytes, one_at: int, other: _Bytes, other_at: int, count: int, /) -> bool: ...
+def unstuff(data: bytes, start: int, end: int, out: _Bytes, /) -> int: ...
+def stuff(data: _Bytes, out: _Bytes, /) -> int: ...
+def find_marker(data: bytes, start: int, /) -> int: ...

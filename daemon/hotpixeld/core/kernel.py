@@ -1,6 +1,6 @@
 """The compiled kernel where it was built; where it was not, numpy does the same to the bit.
 
-The C in `kernel/` holds the inner loops of `moments`, `residual` and `jpeg.walk` once more. The
+The C in `kernel/` holds the inner loops of `moments`, `residual` and `jpeg` once more. The
 package's own build compiles it where there is a compiler, and does without where there is none.
 Whoever has something to compute asks `chosen` each time, so that tests can run both.
 """
@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+Bytes = npt.NDArray[np.uint8]
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 MOST_FRAMES = 64  # in one call
@@ -52,16 +53,54 @@ class Kernel(Protocol):
     ) -> None:
         """Put the residuals of one frame at some sites in ``out``."""
 
-    def walk(
+    def walk(  # noqa: PLR0917  positional, as C takes them
         self,
-        stream: npt.NDArray[np.uint8],
-        tables: npt.NDArray[np.int32],
+        stream: Bytes,
+        tables: npt.NDArray[np.uint16],
         dc: bytes,
         ac: bytes,
+        owners: bytes,
+        mcus: int,
+        wanted: npt.NDArray[np.int64],
         starts: npt.NDArray[np.int64],
+        values: npt.NDArray[np.int64],
         /,
     ) -> int:
-        """Put the bits at which blocks start in ``starts``; return how many there were."""
+        """Put the places and DC values of the wanted MCUs' blocks in ``starts`` and ``values``.
+
+        Returns the bit after the last MCU, or -1 where the stream does not hold so many.
+        """
+
+    def read_blocks(  # noqa: PLR0917  positional, as C takes them
+        self,
+        stream: Bytes,
+        tables: npt.NDArray[np.uint16],
+        dc: bytes,
+        ac: bytes,
+        positions: npt.NDArray[np.int64],
+        blocks: npt.NDArray[np.int64],
+        after_dc: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64],
+        /,
+    ) -> bool:
+        """Put coefficients in ``blocks``, and the bits after their parts; tell if all can be."""
+
+    def copy_bits(self, source: Bytes, at: int, count: int, out: Bytes, out_at: int, /) -> None:
+        """Copy bits from one place to another."""
+
+    def same_bits(
+        self, one: Bytes, one_at: int, other: Bytes, other_at: int, count: int, /
+    ) -> bool:
+        """Tell whether so many bits are equal."""
+
+    def unstuff(self, data: bytes, start: int, end: int, out: Bytes, /) -> int:
+        """Put ``data[start:end]`` without stuffing in ``out``; return its length, or -1."""
+
+    def stuff(self, data: Bytes, out: Bytes, /) -> int:
+        """Put ``data`` with a zero after each 255 in ``out``; return its length."""
+
+    def find_marker(self, data: bytes, start: int, /) -> int:
+        """Return where the first marker that no scan holds stands from ``start`` on, or -1."""
 
 
 def _built() -> Kernel | None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from hotpixeld.core.jpeg.markers import COM, JpegLayout
 from hotpixeld.core.sensor import Kind
 from hotpixeld.edge import exif, giffile, jpegfile, mpf, pngfile, reasons, tiffpages, webpfile
 from hotpixeld.errors import PhotoError
@@ -36,7 +37,7 @@ class Structure:
         True where the mark of our re-encoded copies stands outside EXIF.
     """
 
-    jpeg: jpegfile.JpegLayout | None = None
+    jpeg: JpegLayout | None = None
     pages: int = 1
     is_deep_colour: bool = False
     own_mark: bool = False
@@ -102,7 +103,7 @@ def check_whole(data: bytes, kind: Kind, max_pixels: int) -> Structure:
 def _check_jpeg(data: bytes) -> Structure:
     layout = jpegfile.read_layout(data)
     jpegfile.check_no_hole(data, layout)
-    comments = [s for s in layout.metadata() if s.marker == jpegfile.COM]
+    comments = [s for s in layout.metadata() if s.marker == COM]
     marked = any(
         exif.is_own_mark(data[s.start + 4 : s.end].decode("ascii", "replace")) for s in comments
     )

@@ -22,9 +22,13 @@ class EncodedCopy:
         ``unchanged``: nothing had to be repaired.
     note : str
         For the ledger: why it was made so, and what is not as in the original; often empty.
+    image_digest : bytes or None
+        What `read_photo` would give as the copy's ``digest``, where its encoder knows it and has
+        proved that the copy decodes; None where it must be read to know.
     """
 
     data: bytes
     extension: str
     method: Method
     note: str = ""
+    image_digest: bytes | None = None

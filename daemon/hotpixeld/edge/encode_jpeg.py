@@ -11,11 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from hotpixeld.core.jpeg import JpegUnsupported, repair_blocks
+from hotpixeld.core.jpeg import GROWS, JpegUnsupported, repair_blocks
+from hotpixeld.core.jpeg.markers import APP0, APP14, COM, SOI, JpegLayout, Segment
 from hotpixeld.core.patch import Patch
 from hotpixeld.edge import exif, mpf, reasons
 from hotpixeld.edge.copies import EncodedCopy
-from hotpixeld.edge.jpegfile import APP0, APP14, COM, SOI, JpegLayout, Segment, read_layout
+from hotpixeld.edge.jpegfile import image_digest, read_layout
 from hotpixeld.edge.photo import Photo
 from hotpixeld.errors import PhotoError
 
@@ -36,15 +37,36 @@ def repaired(photo: Photo, patch: Patch, how: JpegMethod, quality: int) -> Encod
         ``not-writable`` when neither way gives the repaired picture.
     """
     why = "as configured"
+    layout = photo.jpeg or read_layout(photo.data)
     if how == "blocks":
         try:
-            data = repair_blocks(photo.data, patch)
+            return _by_blocks(photo, patch, layout)
         except JpegUnsupported as refusal:
             why = f"not block-wise: {refusal.reason}"
-        else:
-            others = "the other images are copied" if photo.pages > 1 else ""
-            return EncodedCopy(data, "", "blocks", others)
     return reencode(photo, patch, quality, why, own_tables=how != "quality")
+
+
+def _by_blocks(photo: Photo, patch: Patch, layout: JpegLayout) -> EncodedCopy:
+    """Code only the touched blocks anew.
+
+    Where the scan grows and more than EOI follows it, that moves, as it would in a copy that is
+    coded anew as a whole; the multi-picture index is put right, the only bytes of the header that
+    ever change.
+    """
+    notes = ["the other images are copied"] if photo.pages > 1 else []
+    try:
+        data = repair_blocks(photo.data, patch, layout)
+    except JpegUnsupported as refusal:
+        if refusal.reason != GROWS:
+            raise
+        data = repair_blocks(photo.data, patch, layout, may_grow=True)
+    longer = len(data) - len(photo.data)
+    moved = layout.with_longer_scan(longer)
+    if longer and data[moved.end :]:
+        data = mpf.moved(data, moved, layout)
+        notes.append(f"what follows the picture has moved by {longer} bytes")
+    digest = image_digest(data, moved)
+    return EncodedCopy(data, "", "blocks", "; ".join(notes), digest)
 
 
 def reencode(
@@ -70,7 +92,7 @@ def reencode(
     PhotoError
         ``not-writable`` when the result does not decode to the repaired frame.
     """
-    original = read_layout(photo.data)
+    original = photo.jpeg or read_layout(photo.data)
     opened = Image.open(io.BytesIO(photo.data), formats=("JPEG",))
     repaired = np.asarray(patch.applied_to(photo.frame))
     pixels = repaired[..., 0] if repaired.shape[2] == 1 else repaired

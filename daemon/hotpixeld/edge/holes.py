@@ -14,11 +14,18 @@ _NOT_ZERO = re.compile(rb"[^\0]")
 
 def zero_run(data: bytes, start: int, end: int, least_bytes: int) -> tuple[int, int] | None:
     """Return the first run of at least ``least_bytes`` zeros in ``data[start:end]``, or None."""
-    first = data.find(bytes(least_bytes), start, end)
-    if first < 0:
-        return None
-    stop = _NOT_ZERO.search(data, first + least_bytes, end)
-    return first, stop.start() if stop else end
+    samples = data[start + least_bytes - 1 : end : least_bytes]  # one of them lies in such a run
+    index = samples.find(b"\0")
+    while index >= 0:
+        at = start + (index + 1) * least_bytes - 1
+        before = data[at - least_bytes + 1 : at]
+        first = at - (len(before) - len(before.rstrip(b"\0")))
+        stop = _NOT_ZERO.search(data, at, end)
+        last = stop.start() if stop else end
+        if last - first >= least_bytes:
+            return first, last
+        index = samples.find(b"\0", index + 1)
+    return None
 
 
 def find_hole(data: bytes, start: int, end: int) -> int | None:

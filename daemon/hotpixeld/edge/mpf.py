@@ -3,8 +3,8 @@
 import struct
 from dataclasses import dataclass
 
+from hotpixeld.core.jpeg.markers import APP2, JpegLayout
 from hotpixeld.edge import reasons
-from hotpixeld.edge.jpegfile import APP2, JpegLayout
 from hotpixeld.errors import PhotoError
 
 _SIGNATURE = b"MPF\0"
@@ -107,7 +107,7 @@ def moved(data: bytes, layout: JpegLayout, original: JpegLayout) -> bytes:
     first = index.entries[0]
     struct.pack_into(index.order + "I", patched, first.at + 4, first.size_bytes + shift)
     for entry in index.entries[1:]:
-        if entry.start:
+        if entry.start >= original.end:
             offset = entry.start - index.base + shift
             struct.pack_into(index.order + "I", patched, entry.at + 8, offset)
     return bytes(patched)

@@ -7,6 +7,7 @@ Names only tell which files are photos at all.
 from dataclasses import dataclass
 from datetime import datetime
 
+from hotpixeld.core.jpeg.markers import JpegLayout
 from hotpixeld.core.sensor import Kind, Sensor
 from hotpixeld.edge import bayer, containers, exif, heif, plain, reasons
 from hotpixeld.edge.decode import Frame
@@ -41,6 +42,8 @@ class Photo:
         When and how it was taken.
     own_mark : bool
         True for a copy that hotpixeld re-encoded; block-wise and lossless copies carry no mark.
+    jpeg : JpegLayout or None
+        The markers of a JPEG or MPO.
     """
 
     data: bytes
@@ -51,6 +54,7 @@ class Photo:
     pages: int
     facts: exif.ExifFacts
     own_mark: bool
+    jpeg: JpegLayout | None = None
 
     @property
     def captured_at(self) -> datetime | None:
@@ -108,6 +112,7 @@ def read_photo(data: bytes, name: str, *, max_pixels: int) -> Photo:
         pages=picture.pages,
         facts=picture.facts,
         own_mark=picture.own_mark,
+        jpeg=picture.jpeg,
     )
 
 

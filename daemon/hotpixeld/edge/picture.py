@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
+from hotpixeld.core.jpeg.markers import JpegLayout
 from hotpixeld.edge.decode import Frame
 from hotpixeld.edge.exif import ExifFacts
 
@@ -17,6 +18,7 @@ class Picture:
     facts: ExifFacts
     pages: int = 1
     own_mark: bool = False
+    jpeg: JpegLayout | None = None
 
 
 def pixel_digest(what: str, *parts: bytes) -> bytes:

@@ -1,8 +1,9 @@
 """Reading the formats of the base installation: JPEG, MPO, PNG, TIFF, GIF and WebP."""
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from hotpixeld.core.jpeg import JpegUnsupported
+from hotpixeld.core.jpeg.markers import DRI, JpegLayout
 from hotpixeld.core.jpeg.parse import read_header
 from hotpixeld.core.jpeg.scan import intervals
 from hotpixeld.core.sensor import Kind
@@ -46,7 +47,7 @@ def read(data: bytes, kind: Kind, max_pixels: int) -> Picture:
 
 
 def _read_jpeg(
-    data: bytes, structure: containers.Structure, layout: jpegfile.JpegLayout, max_pixels: int
+    data: bytes, structure: containers.Structure, layout: JpegLayout, max_pixels: int
 ) -> Picture:
     _check_restarts(data, layout)
     scan = strictscan.ScanReader(data, layout)
@@ -54,6 +55,8 @@ def _read_jpeg(
     facts = exif.read_facts(image)
     container = image.format or "JPEG"
     scan.start_decoding()
+    if isinstance(image, ImageFile.ImageFile):
+        image.decodermaxblock = len(data)  # in one piece, not 64 KiB at a time
     frame = decode.frame_of(decode.load(image))
     scan.check_decoded()
     return Picture(
@@ -63,15 +66,16 @@ def _read_jpeg(
         facts=facts,
         pages=structure.pages,
         own_mark=facts.own_mark or structure.own_mark,
+        jpeg=layout,
     )
 
 
-def _check_restarts(data: bytes, layout: jpegfile.JpegLayout) -> None:
+def _check_restarts(data: bytes, layout: JpegLayout) -> None:
     """Raise ``PhotoError`` where the restart markers are not those that the header promises."""
-    if not any(s.marker == jpegfile.DRI for s in layout.segments):
+    if not any(s.marker == DRI for s in layout.segments):
         return
     try:
-        intervals(data, read_header(data))
+        intervals(data, read_header(data, layout))
     except JpegUnsupported as refusal:
         if refusal.reason == _SCAN_DAMAGED:
             raise PhotoError(reasons.DAMAGED, refusal.detail) from refusal

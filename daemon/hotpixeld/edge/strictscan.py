@@ -9,8 +9,8 @@ is not its picture's. What is wrong by less than that buffer goes unseen.
 
 import io
 
+from hotpixeld.core.jpeg.markers import BASELINE_FRAMES, JpegLayout
 from hotpixeld.edge import reasons
-from hotpixeld.edge.jpegfile import BASELINE_FRAMES, JpegLayout
 from hotpixeld.errors import PhotoError
 
 _READ_AHEAD_BYTES = 8

@@ -86,8 +86,8 @@ class Copies:
         target = earlier.path if earlier else self._free_name(photo, path, copy)
         if target is None:
             return CopyOutcome("failed", "name-taken")
-        decoded = read_photo(copy.data, target.name, max_pixels=self.config.limits.max_pixels)
-        self.ledger.remember_own(file_digest, decoded.digest, photo.digest)
+        image_digest = copy.image_digest or self._digest_of_image(copy, target)
+        self.ledger.remember_own(file_digest, image_digest, photo.digest)
         original = path.stat()
         write_atomically(
             target,
@@ -109,6 +109,11 @@ class Copies:
             written_at=now,
         )
         return CopyOutcome("written", copy.note, row)
+
+    def _digest_of_image(self, copy: EncodedCopy, target: Path) -> bytes:
+        """Decode a copy whose encoder has not proved that it does, for its hash."""
+        limit = self.config.limits.max_pixels
+        return read_photo(copy.data, target.name, max_pixels=limit).digest
 
     def _check_space(self, size_bytes: int) -> None:
         usage = os.statvfs(self.config.output)

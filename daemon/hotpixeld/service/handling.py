@@ -248,7 +248,7 @@ class Handling:
 
     def _encode(self, photo: Photo, patch: Patch) -> EncodedCopy:
         if not len(patch):
-            return EncodedCopy(photo.data, "", "unchanged", "")
+            return EncodedCopy(photo.data, "", "unchanged", "", photo.digest)
         repair = self.config.repair
         return encode_copy(photo, patch, jpeg=repair.jpeg, quality=repair.quality)
 

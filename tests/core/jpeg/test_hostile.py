@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from hotpixeld.core.jpeg import JpegUnsupported, image_data, repair_blocks
-from hotpixeld.core.jpeg.parse import read_header, segments
+from hotpixeld.core.jpeg import JpegUnsupported, repair_blocks
+from hotpixeld.core.jpeg.markers import read_layout
 from hotpixeld.core.patch import Patch
-from jpegmaker import VARIANTS, coefficients, frame_of, spotless
+from jpegmaker import VARIANTS, coefficients, frame_of, header_of, spotless
 
 FUZZED = [name for name in VARIANTS if name != "several chunks"]
 ALLOWED_BYTES = 64 << 20  # such a small file must not ask for more
@@ -28,7 +28,7 @@ def outcome(data: bytes, patch: Patch) -> bytes | None:
 
 def assert_right(data: bytes, repaired: bytes, patch: Patch) -> None:
     """Hold an accepted result against the file as an independent decoder reads both."""
-    header = read_header(data)
+    header = header_of(data)
     assert repaired[: header.scan_start] == data[: header.scan_start]
     high, wide = 8 * header.down, 8 * header.across
     mcus = {*zip((patch.rows // high).tolist(), (patch.columns // wide).tolist(), strict=True)}
@@ -114,18 +114,19 @@ def test_many_damaged_files_are_refused_or_repaired_rightly(seed: int) -> None:
 def test_a_file_cut_anywhere_is_refused(variant: str) -> None:
     data = _file(variant)
     patch = spotless(frame_of(data))
-    header = read_header(data)
-    edges = [segment.start + shift for segment in segments(data) for shift in range(-5, 6)]
+    header = header_of(data)
+    layout = read_layout(data)
+    edges = [segment.start + shift for segment in layout.segments for shift in range(-5, 10)]
     lengths = {0, 1, 2, header.scan_start, header.scan_end, *edges, *range(0, header.scan_end, 97)}
     for length in sorted(length for length in lengths if 0 <= length <= header.scan_end):
-        for take in (lambda cut: repair_blocks(cut, patch), image_data):
+        for take in (lambda cut: repair_blocks(cut, patch), read_layout):
             with pytest.raises(JpegUnsupported):
                 take(data[:length])
 
 
 def test_a_picture_that_claims_to_be_huge_costs_no_memory() -> None:
     data = bytearray(_file("4:2:0"))
-    start = next(s.start for s in segments(bytes(data)) if s.marker == 0xC0)
+    start = read_layout(bytes(data)).frame.start + 4
     data[start + 1 : start + 5] = b"\xff\xff\xff\xff"
     patch = Patch(np.array([3]), np.array([3]), np.zeros((1, 3), np.uint8))
     tracemalloc.start()
@@ -141,8 +142,8 @@ def test_a_picture_that_claims_to_be_huge_costs_no_memory() -> None:
 @pytest.mark.parametrize("filler", [b"\x00", b"\x55", b"\xaa", b"\xfe"])
 def test_a_scan_of_one_byte_over_and_over_ends(filler: bytes) -> None:
     data = _file("4:2:0")
-    header = read_header(data)
-    start = next(s.start for s in segments(data) if s.marker == 0xC0)
+    header = header_of(data)
+    start = read_layout(data).frame.start + 4
     big = bytearray(data[: header.scan_start] + filler * 200_000 + b"\xff\xd9")
     big[start + 1 : start + 5] = (2000).to_bytes(2, "big") * 2
     patch = Patch(np.array([3]), np.array([3]), np.zeros((1, 3), np.uint8))

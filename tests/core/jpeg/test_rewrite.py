@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from hotpixeld.core.jpeg import JpegUnsupported, repair_blocks
-from hotpixeld.core.jpeg.parse import read_header
 from hotpixeld.core.jpeg.rewrite import recoded
 from hotpixeld.core.patch import Patch
 from jpegmaker import (
@@ -17,6 +16,7 @@ from jpegmaker import (
     coefficients,
     encoded,
     frame_of,
+    header_of,
     scene,
     spotless,
 )
@@ -26,7 +26,7 @@ EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS)
 
 def touched_blocks(data: bytes, patch: Patch) -> list[set[tuple[int, int]]]:
     """Return for each component the blocks that lie in a touched MCU."""
-    header = read_header(data)
+    header = header_of(data)
     high, wide = 8 * header.down, 8 * header.across
     mcus = {
         (int(r) // high, int(c) // wide) for r, c in zip(patch.rows, patch.columns, strict=True)
@@ -60,7 +60,7 @@ def test_bytes_before_the_scan_and_from_its_end_on_stay(variant: str) -> None:
     data = VARIANTS[variant]()
     frame = frame_of(data)
     repaired = repair_blocks(data, spotless(frame))
-    header, now = read_header(data), read_header(repaired)
+    header, now = header_of(data), header_of(repaired)
     assert repaired[: header.scan_start] == data[: header.scan_start]
     assert repaired[now.scan_end :].lstrip(b"\xff") == data[header.scan_end :].lstrip(b"\xff")
 
@@ -80,14 +80,14 @@ def test_pixels_come_nearer_to_what_is_wanted(variant: str) -> None:
 @EVERY_VARIANT
 def test_coding_every_mcu_anew_without_a_change_gives_the_same_file(variant: str) -> None:
     data = VARIANTS[variant]()
-    header = read_header(data)
+    header = header_of(data)
     assert recoded(data, header, np.arange(header.mcus), lambda blocks: blocks) == data
 
 
 @EVERY_VARIANT
 def test_coding_some_mcus_anew_without_a_change_gives_the_same_file(variant: str) -> None:
     data = VARIANTS[variant]()
-    header = read_header(data)
+    header = header_of(data)
     numbers = np.unique([0, header.mcus // 3, header.mcus - 1])
     assert recoded(data, header, numbers, lambda blocks: blocks) == data
 
@@ -115,8 +115,8 @@ def test_of_a_file_with_two_images_the_second_stays() -> None:
         (encoded(scene(), progressive=True), "progressive"),
         (b"", "not-a-jpeg"),
         (b"GIF89a", "not-a-jpeg"),
-        (encoded(scene())[:300], "header-damaged"),
-        (encoded(scene(), quality=95)[:3000], "scan-damaged"),
+        (encoded(scene())[:300], "truncated"),
+        (encoded(scene(), quality=95)[:3000], "truncated"),
     ],
 )
 def test_what_cannot_be_repaired_is_refused_with_its_reason(data: bytes, reason: str) -> None:

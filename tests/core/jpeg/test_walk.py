@@ -7,9 +7,8 @@ from PIL import Image
 from hotpixeld.core import kernel
 from hotpixeld.core.jpeg import JpegUnsupported, walk
 from hotpixeld.core.jpeg.blocks import coding_of
-from hotpixeld.core.jpeg.parse import read_header
 from hotpixeld.core.jpeg.scan import intervals
-from jpegmaker import encoded, scene
+from jpegmaker import encoded, header_of, scene
 
 PICTURES = {
     "4:2:0": lambda: encoded(scene(width=440, height=500), quality=96, subsampling=2),
@@ -35,14 +34,15 @@ def test_lanes_find_what_a_serial_decoder_finds(
     picture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = PICTURES[picture]()
-    header = read_header(data)
+    header = header_of(data)
     (interval,) = intervals(data, header)
     stream = np.frombuffer(interval.unstuffed(data), np.uint8)
     with kernel.using(None):
-        in_lanes = walk.walk(stream, coding_of(header), interval.mcus)
+        in_lanes = walk.block_starts(stream, coding_of(header), interval.mcus)
         assert len(stream) > walk._SERIAL_BYTES
         monkeypatch.setattr(walk, "_SERIAL_BYTES", 1 << 30)
-        assert np.array_equal(in_lanes, walk.walk(stream, coding_of(header), interval.mcus))
+        serial = walk.block_starts(stream, coding_of(header), interval.mcus)
+        assert np.array_equal(in_lanes, serial)
     assert 0 <= 8 * len(stream) - in_lanes[-1] < 8
 
 
@@ -52,10 +52,10 @@ def test_a_scan_that_is_cut_or_too_short_is_refused(
     picture: str, arithmetic: kernel.Kernel | None
 ) -> None:
     data = PICTURES[picture]()
-    header = read_header(data)
+    header = header_of(data)
     (interval,) = intervals(data, header)
     stream = np.frombuffer(interval.unstuffed(data), np.uint8)
     for end in (len(stream) // 2, len(stream) - 3, 100, 0):
         with kernel.using(arithmetic), pytest.raises(JpegUnsupported) as refusal:
-            walk.walk(stream[:end], coding_of(header), interval.mcus)
+            walk.walk(stream[:end], coding_of(header), interval.mcus, np.array([0, 1]))
         assert refusal.value.reason == "scan-damaged"

@@ -1,7 +1,6 @@
 """Repairs a JPEG file bit by bit: bytes and a patch in, bytes out."""
 
-from hotpixeld.core.jpeg.parse import image_data
 from hotpixeld.core.jpeg.rewrite import repair_blocks
-from hotpixeld.core.jpeg.unsupported import JpegUnsupported
+from hotpixeld.core.jpeg.unsupported import GROWS, JpegUnsupported
 
-__all__ = ["JpegUnsupported", "image_data", "repair_blocks"]
+__all__ = ["GROWS", "JpegUnsupported", "repair_blocks"]

@@ -3,8 +3,7 @@
 Optimised tables hold only the symbols that the encoder met. A repaired block may need another one.
 """
 
-from hotpixeld.core.jpeg.blocks import NoCodeError, write_block
-from hotpixeld.core.jpeg.edit import Blocks, Numbers
+from hotpixeld.core.jpeg.blocks import Blocks, NoCodeError, Numbers
 from hotpixeld.core.jpeg.huffman import HuffmanTable
 from hotpixeld.core.jpeg.opened import OpenedInterval
 
@@ -40,12 +39,13 @@ def made_codable(part: OpenedInterval, local: Numbers, new: Blocks) -> Blocks:
             before = 0
             if number:
                 earlier = touched.get(number - 1)
-                last = part.dc[number - 1] if earlier is None else result[earlier, :, 0]
+                last = part.dc_of(number - 1) if earlier is None else result[earlier, :, 0]
                 before = int(last[mine[-1]])
             for index in mine:
                 after = None
-                if index == mine[-1] and number + 1 < len(part.dc) and number + 1 not in touched:
-                    after = int(part.dc[number + 1, mine[0]])
+                follows = number + 1 < part.interval.mcus and number + 1 not in touched
+                if index == mine[-1] and follows:
+                    after = int(part.dc_of(number + 1)[mine[0]])
                 wanted = int(result[place, index, 0])
                 before = _codable_dc(wanted, before, after, component.dc)
                 result[place, index, 0] = before
@@ -71,10 +71,8 @@ def _codable_ac(values: list[int], table: HuffmanTable) -> list[int]:
         if value:
             result[index] = _nearest(value, run, table)
         run = 0 if result[index] else run + 1
-    try:
-        write_block([0, *result], 0, _ANY_DC, table)
-    except NoCodeError:
-        raise NoCodeError("no code for the end of a block") from None
+    if not result[-1] and 0 not in table.codes:
+        raise NoCodeError("no code for the end of a block")
     return result
 
 
@@ -89,6 +87,3 @@ def _nearest(value: int, run: int, table: HuffmanTable) -> int:
             if abs(near - abs(value)) < abs(best - abs(value)):
                 best = near
     return best if value > 0 else -best
-
-
-_ANY_DC = HuffmanTable(dict.fromkeys(range(12), (0, 1)))

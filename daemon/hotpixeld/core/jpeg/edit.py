@@ -6,10 +6,12 @@ overshoots, and its surroundings undershoot, where the decoder shows 255 and 0.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from hotpixeld.core.jpeg.blocks import Blocks
 from hotpixeld.core.jpeg.parse import ZIGZAG, Colour, Header
 from hotpixeld.core.patch import Patch
 
@@ -25,8 +27,6 @@ _BASIS_1D[0] /= np.sqrt(2)
 _BASIS = np.einsum("uy,vx->uvyx", _BASIS_1D, _BASIS_1D).reshape(64, 64)
 
 _Floats = npt.NDArray[np.float64]
-Blocks = npt.NDArray[np.int64]
-Numbers = npt.NDArray[np.intp]
 
 
 def component_values(values_dn: npt.NDArray[np.integer], colour: Colour) -> _Floats:
@@ -119,7 +119,8 @@ def edited(
         changed = natural + whole.reshape(natural.shape)
         low, high = np.full(64, _AC_RANGE[0]), np.full(64, _AC_RANGE[1])
         low[0], high[0] = _DC_RANGE
-        clipped = np.clip(changed, np.minimum(low, natural), np.maximum(high, natural))
+        low, high = np.minimum(low, natural), np.maximum(high, natural)
+        clipped = np.minimum(np.maximum(changed, low), high)
         result[:, mine] = clipped[:, :, ZIGZAG]
         at += count
     return result
@@ -145,16 +146,18 @@ def _wanted(planes: _Floats, mcus: Mcus, targets: _Floats, factors: tuple[int, i
         place = (mcus.which, mcus.rows, mcus.columns)
         wanted[place] = targets - planes[place]
         return wanted
-    for mcu in range(len(planes)):
-        pixels = np.flatnonzero(mcus.which == mcu)
-        rows = _taps(mcus.rows[pixels], planes.shape[1], down)
-        columns = _taps(mcus.columns[pixels], planes.shape[2], across)
-        shown = np.einsum("ny,yx,nx->n", rows, planes[mcu], columns)
+    all_rows = _taps(mcus.rows, planes.shape[1], down)
+    all_columns = _taps(mcus.columns, planes.shape[2], across)
+    shown = np.einsum("ny,nyx,nx->n", all_rows, planes[mcus.which], all_columns)
+    missing = targets - shown
+    order = np.argsort(mcus.which, kind="stable")
+    bounds = np.searchsorted(mcus.which[order], np.arange(len(planes) + 1))
+    for mcu, (start, stop) in enumerate(pairwise(bounds.tolist())):
+        pixels = order[start:stop]
         own = np.zeros(planes.shape[1:], bool)
         own[mcus.rows[pixels] // down, mcus.columns[pixels] // across] = True
-        matrix = np.einsum("ny,nx->nyx", rows, columns)[:, own]
-        solution = np.linalg.lstsq(matrix, targets[pixels] - shown, rcond=1e-3)[0]
-        wanted[mcu][own] = solution
+        matrix = (all_rows[pixels][:, :, None] * all_columns[pixels][:, None])[:, own]
+        wanted[mcu][own] = np.linalg.lstsq(matrix, missing[pixels], rcond=1e-3)[0]
     return wanted
 
 

@@ -47,13 +47,21 @@ class HuffmanTable:
         return cls(codes)
 
     @cached_property
-    def symbols(self) -> list[tuple[int, int]]:
-        """By the next 16 bits, the symbol they begin with and its code's length, or (-1, 1)."""
-        entries = [(-1, 1)] * 65536
+    def symbols(self) -> npt.NDArray[np.uint16]:
+        """By the next 16 bits, the symbol they begin with and, above, its code's length, or 0."""
+        entries = np.zeros(65536, np.uint16)
         for symbol, (code, length) in self.codes.items():
-            count = 1 << (16 - length)
-            entries[code * count : (code + 1) * count] = [(symbol, length)] * count
+            first = code << (16 - length)
+            entries[first : first + (1 << (16 - length))] = symbol | length << 8
         return entries
+
+    @cached_property
+    def by_symbol(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """By symbol, its code and the code's length, 0 where it has none."""
+        codes, lengths = np.zeros(256, np.int64), np.zeros(256, np.int64)
+        for symbol, coded in self.codes.items():
+            codes[symbol], lengths[symbol] = coded
+        return codes, lengths
 
     @lru_cache(maxsize=64)  # noqa: B019  tables are few, small and shared by all files
     def decoding(self, *, dc: bool) -> npt.NDArray[np.int32]:

@@ -1,37 +1,40 @@
-"""A restart interval with the place of every block and the coefficients of some."""
+"""A restart interval with the places and coefficients of some of its MCUs."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from hotpixeld.core.jpeg.blocks import coding_of, dc_values, read_block
-from hotpixeld.core.jpeg.edit import Blocks, Numbers
+from hotpixeld.core.jpeg.blocks import Blocks, Numbers, coding_of, read_blocks
 from hotpixeld.core.jpeg.parse import Component, Header
 from hotpixeld.core.jpeg.scan import Interval
-from hotpixeld.core.jpeg.walk import walk
+from hotpixeld.core.jpeg.walk import Coding, Places, walk
 
 
 @dataclass(frozen=True)
 class OpenedInterval:
     """A restart interval that holds touched MCUs, walked.
 
+    MCUs are numbered from the interval's first.
+
     Attributes
     ----------
-    starts : (mcus, blocks) int64
-        Bit position of each block.
-    end : int
-        The bit after the last block.
-    dc : (mcus, blocks) int64
-        DC values.
+    local : (t,) intp
+        The touched MCUs, rising.
+    known : (n,) intp
+        Those, and the one before and after each.
+    places : Places
+        Where the known ones lie.
     """
 
     header: Header
     interval: Interval
-    stream: bytes
-    starts: npt.NDArray[np.int64]
-    end: int
-    dc: npt.NDArray[np.int64]
+    coding: Coding
+    stream: npt.NDArray[np.uint8]
+    local: Numbers
+    known: Numbers
+    places: Places
 
     @property
     def components(self) -> list[Component]:
@@ -39,41 +42,38 @@ class OpenedInterval:
         return [self.header.components[index] for index in self.header.block_components]
 
     def held(self, numbers: Numbers) -> npt.NDArray[np.bool_]:
-        """Tell which MCUs lie in this interval."""
+        """Tell which MCUs of the picture lie in this interval."""
         first = self.interval.first_mcu
         return (numbers >= first) & (numbers < first + self.interval.mcus)
 
-    def blocks_of(self, numbers: Numbers) -> Blocks:
-        """Decode those of the MCUs that lie in this interval, (n, blocks, 64), DC absolute."""
-        local = numbers[self.held(numbers)] - self.interval.first_mcu
-        return np.array([self.mcu(int(number)) for number in local], np.int64)
+    def rows(self, numbers: Numbers) -> Numbers:
+        """Return the indices of known MCUs in ``places``."""
+        return np.searchsorted(self.known, numbers)
 
-    def mcu(self, local: int) -> list[list[int]]:
-        """Decode one MCU by its number within the interval."""
-        blocks = []
-        for index, component in enumerate(self.components):
-            block, _ = read_block(
-                self.stream, int(self.starts[local, index]), component.dc, component.ac, 0
-            )
-            block[0] = int(self.dc[local, index])
-            blocks.append(block)
-        return blocks
+    def dc_of(self, number: int) -> npt.NDArray[np.int64]:
+        """Return the DC values of a known MCU, (blocks,)."""
+        values: npt.NDArray[np.int64] = self.places.values[int(np.searchsorted(self.known, number))]
+        return values
 
-    def mcu_end(self, local: int) -> int:
-        """Return the bit after an MCU."""
-        return int(self.starts[local + 1, 0]) if local + 1 < len(self.starts) else self.end
+    @cached_property
+    def blocks(self) -> Blocks:
+        """The touched MCUs, (t, blocks, 64), DC absolute."""
+        rows = self.rows(self.local)
+        starts = self.places.starts[rows, :-1]
+        kinds = np.tile(np.arange(starts.shape[1]), len(rows))
+        blocks, _, _ = read_blocks(self.stream, starts.ravel(), kinds, self.coding)
+        blocks[:, 0] = self.places.values[rows].ravel()
+        return blocks.reshape(*starts.shape, 64)
 
 
-def open_interval(data: bytes, header: Header, interval: Interval) -> OpenedInterval:
-    """Walk one restart interval and find its DC values."""
-    stream = interval.unstuffed(data)
-    as_array = np.frombuffer(stream, np.uint8)
-    positions = walk(as_array, coding_of(header), interval.mcus)
-    return OpenedInterval(
-        header,
-        interval,
-        stream,
-        positions[:-1].reshape(interval.mcus, -1),
-        int(positions[-1]),
-        dc_values(as_array, positions, header),
-    )
+def open_interval(
+    data: bytes, header: Header, interval: Interval, numbers: Numbers
+) -> OpenedInterval:
+    """Walk one restart interval and find those of the picture's MCUs ``numbers`` that it holds."""
+    stream, coding = interval.unstuffed(data), coding_of(header)
+    local = numbers - interval.first_mcu
+    local = local[(local >= 0) & (local < interval.mcus)]
+    known = np.unique(np.concatenate([local - 1, local, local + 1]))
+    known = known[(known >= 0) & (known < interval.mcus)]
+    places = walk(stream, coding, interval.mcus, known.astype(np.int64))
+    return OpenedInterval(header, interval, coding, stream, local, known, places)

@@ -1,10 +1,8 @@
-"""Reads the markers of a JPEG file: where its scan lies and with which tables it is coded.
+"""Reads what the markers of a JPEG file say: with which tables its scan is coded.
 
 After ITU-T T.81, annex B; which colours the components stand for follows libjpeg.
 """
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,6 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.jpeg.huffman import HuffmanTable
+from hotpixeld.core.jpeg.markers import (
+    APP0,
+    APP14,
+    BASELINE_FRAMES,
+    DHT,
+    DNL,
+    DQT,
+    DRI,
+    SOS,
+    JpegLayout,
+)
 from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 
 Colour = Literal["grey", "rgb", "ycc", "cmyk", "ycck"]
@@ -25,10 +34,6 @@ ZIGZAG: npt.NDArray[np.intp] = np.array(
     np.intp,
 )
 
-_SOF0, _SOF1, _DHT, _SOI, _EOI, _SOS, _DQT, _DRI = 0xC0, 0xC1, 0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD
-_APP0, _APP14 = 0xE0, 0xEE
-_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, 0xCC}
-_STANDALONE = frozenset(range(0xD0, 0xD8)) | {0x01}
 _OTHER_PROCESSES = {
     0xC2: "progressive",
     0xC3: "lossless",
@@ -42,17 +47,6 @@ _OTHER_PROCESSES = {
     0xCD: "hierarchical",
     0xCE: "hierarchical",
 }
-_MARKER_AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One marker with its payload ``data[start:end]``; for SOS, ``scan_end`` closes its scan."""
-
-    marker: int
-    start: int
-    end: int
-    scan_end: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,78 +119,6 @@ class Header:
         )
 
 
-def segments(data: bytes) -> Iterator[Segment]:
-    """Yield the first image's marker segments, its EOI last.
-
-    Raises
-    ------
-    JpegUnsupported
-        ``not-a-jpeg``, or ``header-damaged`` where the markers break off.
-    """
-    if data[:2] != b"\xff\xd8":
-        raise JpegUnsupported("not-a-jpeg", "does not begin with SOI")
-    at = 2
-    while True:
-        at = _past_marker(data, at)
-        marker = data[at - 1]
-        if marker == _EOI:
-            yield Segment(marker, at, at)
-            return
-        if marker in _STANDALONE:
-            continue
-        end = at + int.from_bytes(data[at : at + 2], "big")
-        if end < at + 2 or end > len(data):
-            raise JpegUnsupported("header-damaged", f"segment at byte {at - 2} is cut short")
-        if marker != _SOS:
-            yield Segment(marker, at + 2, end)
-            at = end
-            continue
-        scan_end = _scan_end(data, end)
-        yield Segment(marker, at + 2, end, scan_end)
-        at = scan_end
-
-
-def _past_marker(data: bytes, at: int) -> int:
-    """Return the offset after the marker at ``at``, over fill bytes."""
-    if data[at : at + 1] != b"\xff":
-        raise JpegUnsupported("header-damaged", f"no marker at byte {at}")
-    while data[at + 1 : at + 2] == b"\xff":
-        at += 1
-    if at + 1 >= len(data):
-        raise JpegUnsupported("header-damaged", "ends within a marker")
-    return at + 2
-
-
-def _scan_end(data: bytes, start: int) -> int:
-    """Return where the entropy-coded bytes from ``start`` on end, before any fill bytes."""
-    following = _MARKER_AFTER_SCAN.search(data, start)
-    if following is None:
-        raise JpegUnsupported("scan-damaged", "no marker after the scan")
-    end = following.start()
-    while end > start and data[end - 1] == 0xFF:
-        end -= 1
-    return end
-
-
-def image_data(data: bytes) -> bytes:
-    """Return the bytes that make the picture: tables, frame header and scans of the first image.
-
-    Metadata, fill bytes and whatever follows the first image's EOI are left out, so that a new
-    rating or geotag leaves the result as it was. Works for every coding process.
-
-    Raises
-    ------
-    JpegUnsupported
-        As `segments`.
-    """
-    kept: list[bytes] = []
-    for segment in segments(data):
-        if segment.marker in _FRAME_HEADERS | {_DHT, 0xCC, _SOS, _DQT, _DRI, 0xDC}:
-            kept.append(bytes((0xFF, segment.marker)))
-            kept.append(data[segment.start - 2 : max(segment.end, segment.scan_end)])
-    return b"".join(kept)
-
-
 @dataclass
 class _Tables:
     """What the segments have defined so far."""
@@ -234,55 +156,61 @@ class _Tables:
             payload = payload[17 + size :]
 
     def read(self, marker: int, payload: bytes) -> None:
-        if marker == _DQT:
+        if marker == DQT:
             self.read_quantisation(payload)
-        elif marker == _DHT:
+        elif marker == DHT:
             self.read_huffman(payload)
-        elif marker == _DRI:
+        elif marker == DRI:
             if len(payload) < 2:
                 raise JpegUnsupported("header-damaged", "restart interval is cut short")
             self.restart_interval = int.from_bytes(payload[:2], "big")
-        elif marker == _APP0 and payload[:5] == b"JFIF\0":
+        elif marker == APP0 and payload[:5] == b"JFIF\0":
             self.jfif = True
-        elif marker == _APP14 and payload[:5] == b"Adobe" and len(payload) >= 12:
+        elif marker == APP14 and payload[:5] == b"Adobe" and len(payload) >= 12:
             self.adobe_transform = payload[11]
         elif marker in _OTHER_PROCESSES:
-            raise JpegUnsupported(_OTHER_PROCESSES[marker], f"SOF{marker - _SOF0}")
-        elif marker in (_SOF0, _SOF1):
+            raise JpegUnsupported(_OTHER_PROCESSES[marker], f"SOF{marker - 0xC0}")
+        elif marker in BASELINE_FRAMES:
             if self.frame:
                 raise JpegUnsupported("header-damaged", "two frame headers")
             self.frame = payload
 
 
-def read_header(data: bytes) -> Header:
-    """Read the markers of a baseline JPEG whose one scan holds every component.
+def read_header(data: bytes, layout: JpegLayout) -> Header:
+    """Read what the markers of a baseline JPEG say whose one scan holds every component.
 
     Raises
     ------
     JpegUnsupported
-        Reasons: ``not-a-jpeg``, ``header-damaged``, ``scan-damaged``, ``progressive``,
-        ``arithmetic``, ``lossless``, ``hierarchical``, ``depth``, ``components``, ``sampling``,
-        ``several-scans``.
+        Reasons: ``header-damaged``, ``progressive``, ``arithmetic``, ``lossless``,
+        ``hierarchical``, ``depth``, ``components``, ``sampling``, ``several-scans``.
     """
     tables = _Tables()
     found: Header | None = None
-    for segment in segments(data):
-        if segment.marker == _SOS:
+    for segment in layout.segments:
+        payload = segment.payload(data)
+        if segment.marker == SOS:
             if found is not None:
                 raise JpegUnsupported("several-scans", "more than one scan")
-            found = _header_at_scan(tables, data[segment.start : segment.end], segment)
-        elif segment.marker == _EOI:
-            break
-        elif found is not None and segment.marker in (_DHT, _DQT, 0xDC):
+            found = _header_at_scan(tables, payload, layout.scans[0][0], _scan_end(data, layout))
+        elif found is not None and segment.marker in {DHT, DQT, DNL}:
             raise JpegUnsupported("several-scans", "tables after the scan")
         else:
-            tables.read(segment.marker, data[segment.start : segment.end])
+            tables.read(segment.marker, payload)
     if found is None:
         raise JpegUnsupported("header-damaged", "no scan")
     return found
 
 
-def _header_at_scan(tables: _Tables, scan: bytes, segment: Segment) -> Header:
+def _scan_end(data: bytes, layout: JpegLayout) -> int:
+    """Return where the entropy-coded bytes end, before any fill bytes."""
+    start, end = layout.scans[0]
+    while end > start and data[end - 1] == 0xFF:
+        end -= 1
+    return end
+
+
+def _header_at_scan(tables: _Tables, scan: bytes, start: int, end: int) -> Header:
     frame = tables.frame
     if len(frame) < 6 or len(frame) < 6 + 3 * frame[5]:
         raise JpegUnsupported("header-damaged", "frame header is cut short or missing")
@@ -313,8 +241,8 @@ def _header_at_scan(tables: _Tables, scan: bytes, segment: Segment) -> Header:
         components,
         _colour(tables, components),
         tables.restart_interval,
-        segment.end,
-        segment.scan_end,
+        start,
+        end,
     )
 
 

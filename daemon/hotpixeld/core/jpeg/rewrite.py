@@ -8,28 +8,30 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hotpixeld.core.jpeg.blocks import NoCodeError, write_block
+from hotpixeld.core.jpeg.blocks import Blocks, NoCodeError, Numbers
 from hotpixeld.core.jpeg.codable import made_codable
 from hotpixeld.core.jpeg.edit import (
-    Blocks,
-    Numbers,
     edited,
     least_coefficients,
     stands_for,
     touched_mcus,
 )
+from hotpixeld.core.jpeg.markers import JpegLayout, read_layout
 from hotpixeld.core.jpeg.opened import OpenedInterval, open_interval
 from hotpixeld.core.jpeg.parse import Header, read_header
+from hotpixeld.core.jpeg.recode import coded, pieces_of
 from hotpixeld.core.jpeg.scan import intervals, stuffed
-from hotpixeld.core.jpeg.splice import Replacement, spliced
-from hotpixeld.core.jpeg.unsupported import JpegUnsupported
+from hotpixeld.core.jpeg.splice import spliced
+from hotpixeld.core.jpeg.unsupported import GROWS, JpegUnsupported
 from hotpixeld.core.jpeg.verify import check
 from hotpixeld.core.patch import Patch
 
 Edit = Callable[[Blocks], Blocks]
 
 
-def repair_blocks(data: bytes, patch: Patch) -> bytes:
+def repair_blocks(
+    data: bytes, patch: Patch, layout: JpegLayout | None = None, *, may_grow: bool = False
+) -> bytes:
     """Return the JPEG with the pixels of ``patch`` set, all else as it was.
 
     Only the MCUs that hold a pixel of the patch are coded anew, with the file's own tables, and the
@@ -43,6 +45,11 @@ def repair_blocks(data: bytes, patch: Patch) -> bytes:
         The whole file.
     patch : Patch
         Pixels of the first image as stored, 8 bit; CMYK as Pillow gives it.
+    layout : JpegLayout, optional
+        Of ``data``, where it is known already.
+    may_grow : bool
+        True where what follows the picture may move because the scan grows; it then does so only
+        where it cannot be helped.
 
     Returns
     -------
@@ -57,17 +64,19 @@ def repair_blocks(data: bytes, patch: Patch) -> bytes:
     """
     if not len(patch):
         return data
-    header = read_header(data)
+    header = read_header(data, layout or read_layout(data))
     _check_fit(header, patch)
     mcus = touched_mcus(header, patch)
 
     def edit(blocks: Blocks) -> Blocks:
         return edited(header, mcus, blocks, patch.values_dn)
 
-    return recoded(data, header, mcus.numbers, edit)
+    return recoded(data, header, mcus.numbers, edit, may_grow=may_grow)
 
 
-def recoded(data: bytes, header: Header, numbers: Numbers, edit: Edit) -> bytes:
+def recoded(
+    data: bytes, header: Header, numbers: Numbers, edit: Edit, *, may_grow: bool = False
+) -> bytes:
     """Return the file with the blocks of the MCUs ``numbers`` (rising) changed.
 
     Coefficients that the file's tables have no code for are moved to the nearest that they have.
@@ -76,8 +85,10 @@ def recoded(data: bytes, header: Header, numbers: Numbers, edit: Edit) -> bytes:
     """
     cuts = intervals(data, header)
     every = header.restart_interval or header.mcus
-    opened = [open_interval(data, header, cuts[cut]) for cut in np.unique(numbers // every)]
-    old = np.concatenate([part.blocks_of(numbers) for part in opened])
+    opened = [
+        open_interval(data, header, cuts[cut], numbers) for cut in np.unique(numbers // every)
+    ]
+    old = np.concatenate([part.blocks for part in opened])
     new = edit(old)
     try:
         result, kept = _coded(data, header, opened, numbers, new)
@@ -90,8 +101,8 @@ def recoded(data: bytes, header: Header, numbers: Numbers, edit: Edit) -> bytes:
         raise JpegUnsupported("no-code", "what the tables can code is too far from the repair")
     if len(fitted) <= len(data) and stands_for(header, old, new, fewer):
         result, kept = fitted, fewer
-    elif data[header.scan_end :].lstrip(b"\xff") != b"\xd9":
-        raise JpegUnsupported("grows", "and what follows the picture may not move")
+    elif not may_grow and data[header.scan_end :].lstrip(b"\xff") != b"\xd9":
+        raise JpegUnsupported(GROWS, "and what follows the picture may not move")
     check(data, result, header, opened, numbers, kept)
     return result
 
@@ -118,12 +129,8 @@ def _coded(
     try:
         return _assembled(data, header, opened, numbers, new), new
     except NoCodeError:
-        parts = [(part, part.held(numbers)) for part in opened]
         kept = np.concatenate(
-            [
-                made_codable(part, numbers[held] - part.interval.first_mcu, new[held])
-                for part, held in parts
-            ]
+            [made_codable(part, part.local, new[part.held(numbers)]) for part in opened]
         )
         return _assembled(data, header, opened, numbers, kept), kept
 
@@ -144,43 +151,13 @@ def _assembled(
     new: Blocks,
 ) -> bytes:
     """Return the file with the new blocks in the opened intervals."""
-    pieces, at = list[bytes](), 0
+    pieces, at = list[bytes | memoryview](), 0
     for part in opened:
-        held = part.held(numbers)
-        replacements = _replacements(part, numbers[held] - part.interval.first_mcu, new[held])
-        coded = spliced(np.frombuffer(part.stream, np.uint8), replacements, part.end)
-        end = part.interval.end - part.interval.fill
-        pieces += [data[at : part.interval.start], stuffed(coded)]
-        at = end
+        replacements = coded(part, pieces_of(part, new[part.held(numbers)]))
+        scan = stuffed(spliced(part.stream, replacements, part.places.end))
+        pieces += [data[at : part.interval.start], scan.data]
+        at = part.interval.end - part.interval.fill
     pieces.append(data[at : header.scan_end])
-    scan_and_before = b"".join(pieces)
-    fill = b"\xff" * max(0, header.scan_end - len(scan_and_before))
-    return b"".join((scan_and_before, fill, data[header.scan_end :]))
-
-
-def _replacements(part: OpenedInterval, local: Numbers, new: Blocks) -> list[Replacement]:
-    """Code the touched MCUs of one interval and the one after each."""
-    owners = part.header.block_components
-    last = [len(owners) - 1 - owners[::-1].index(c) for c in range(len(part.header.components))]
-    wanted = {int(number): blocks.tolist() for number, blocks in zip(local, new, strict=True)}
-    made: list[Replacement] = []
-    before: tuple[int, list[int]] = (-1, [])  # the MCU coded last and its last DC values
-    for number in sorted(wanted.keys() | {number + 1 for number in wanted}):
-        if number >= len(part.starts):
-            continue
-        if number == 0:
-            values = [0] * len(last)
-        elif before[0] == number - 1:
-            values = before[1]
-        else:
-            values = [int(part.dc[number - 1, index]) for index in last]
-        bits = length = 0
-        for block, component, owner in zip(
-            wanted.get(number) or part.mcu(number), part.components, owners, strict=True
-        ):
-            coded, width = write_block(block, block[0] - values[owner], component.dc, component.ac)
-            bits, length = bits << width | coded, length + width
-            values[owner] = block[0]
-        before = (number, values)
-        made.append(Replacement(int(part.starts[number, 0]), part.mcu_end(number), bits, length))
-    return made
+    length = sum(map(len, pieces))
+    pieces += [b"\xff" * max(0, header.scan_end - length), data[header.scan_end :]]
+    return b"".join(pieces)

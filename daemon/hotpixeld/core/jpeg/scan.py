@@ -4,6 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+from hotpixeld.core import kernel
 from hotpixeld.core.jpeg.parse import Header
 from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 
@@ -26,18 +30,29 @@ class Interval:
     mcus: int
     fill: int
 
-    def unstuffed(self, data: bytes) -> bytes:
+    def unstuffed(self, data: bytes) -> npt.NDArray[np.uint8]:
         """Return the interval's entropy-coded bytes, without stuffing and fill bytes."""
-        coded = data[self.start : self.end - self.fill]
-        plain = coded.replace(b"\xff\x00", b"\xff")
-        if coded.count(b"\xff") != len(coded) - len(plain):
+        start, end = self.start, self.end - self.fill
+        if (compiled := kernel.chosen()) is not None:
+            out = np.empty(end - start, np.uint8)
+            length = compiled.unstuff(data, start, end, out)
+            plain = out[: max(length, 0)]
+        else:
+            coded = data[start:end]
+            plain = np.frombuffer(coded.replace(b"\xff\x00", b"\xff"), np.uint8)
+            clean = coded.count(b"\xff") == len(coded) - len(plain)
+            length = len(plain) if clean else -1
+        if length < 0:
             raise JpegUnsupported("scan-damaged", "markers or fill bytes within the scan")
         return plain
 
 
-def stuffed(coded: bytes) -> bytes:
+def stuffed(coded: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Return ``coded`` with a zero byte after each 0xFF, as it stands in a scan."""
-    return coded.replace(b"\xff", b"\xff\x00")
+    if (compiled := kernel.chosen()) is not None:
+        out = np.empty(2 * len(coded), np.uint8)
+        return out[: compiled.stuff(coded, out)]
+    return np.frombuffer(coded.tobytes().replace(b"\xff", b"\xff\x00"), np.uint8)
 
 
 def intervals(data: bytes, header: Header) -> Sequence[Interval]:

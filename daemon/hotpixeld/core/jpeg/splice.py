@@ -5,14 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hotpixeld.core import kernel
+
 
 @dataclass(frozen=True)
 class Replacement:
-    """The bits ``[start, end)`` of a stream give way to ``length`` bits of the number ``bits``."""
+    """The bits ``[start, end)`` of a stream give way to the first ``length`` of ``coded``."""
 
     start: int
     end: int
-    bits: int
+    coded: npt.NDArray[np.uint8]
     length: int
 
 
@@ -27,6 +29,10 @@ class _Bits:
         """Append the bits ``[start, end)`` of ``source``."""
         if end <= start:
             return
+        if (compiled := kernel.chosen()) is not None:
+            compiled.copy_bits(source, start, end - start, self._bytes, self.length)
+            self.length += end - start
+            return
         piece = _shifted(source, start, end, self.length & 7)
         at = self.length >> 3
         self._bytes[at] |= piece[0]
@@ -40,9 +46,9 @@ class _Bits:
             self._bytes[self.length >> 3] |= (1 << missing) - 1
             self.length += missing
 
-    def tobytes(self) -> bytes:
+    def whole(self) -> npt.NDArray[np.uint8]:
         """Return the whole bytes."""
-        return self._bytes[: self.length >> 3].tobytes()
+        return self._bytes[: self.length >> 3]
 
 
 def _shifted(
@@ -66,7 +72,9 @@ def _shifted(
     return piece
 
 
-def spliced(stream: npt.NDArray[np.uint8], replacements: list[Replacement], end: int) -> bytes:
+def spliced(
+    stream: npt.NDArray[np.uint8], replacements: list[Replacement], end: int
+) -> npt.NDArray[np.uint8]:
     """Return ``stream`` with the replacements made.
 
     Parameters
@@ -79,19 +87,17 @@ def spliced(stream: npt.NDArray[np.uint8], replacements: list[Replacement], end:
         The bit after the last MCU. The rest of its byte is filled with ones, as an encoder does;
         stray bytes that some cameras leave after it are kept.
     """
-    room = sum(-(-replacement.length // 8) + 1 for replacement in replacements)
+    room = sum(len(replacement.coded) + 1 for replacement in replacements)
     bits = _Bits(len(stream) + room + 16)
     at = 0
     for replacement in replacements:
         bits.put(stream, at, replacement.start)
-        whole = -(-replacement.length // 8)
-        coded = (replacement.bits << (8 * whole - replacement.length)).to_bytes(whole, "big")
-        bits.put(np.frombuffer(coded, np.uint8), 0, replacement.length)
+        bits.put(replacement.coded, 0, replacement.length)
         at = replacement.end
     bits.put(stream, at, end)
     bits.pad()
     bits.put(stream, -(-end // 8) * 8, len(stream) * 8)
-    return bits.tobytes()
+    return bits.whole()
 
 
 def same_bits(
@@ -106,6 +112,8 @@ def same_bits(
         return True
     if one_at + count > 8 * len(one) or other_at + count > 8 * len(other):
         return False
+    if (compiled := kernel.chosen()) is not None:
+        return compiled.same_bits(one, one_at, other, other_at, count)
     return np.array_equal(
         _shifted(one, one_at, one_at + count, 0), _shifted(other, other_at, other_at + count, 0)
     )

@@ -1,4 +1,4 @@
-"""Finds the bit at which every block of a scan begins.
+"""Finds the bits at which blocks of a scan begin, and their DC values.
 
 `walk` is the whole interface: plain arrays in, plain arrays out. The compiled kernel, where it is
 there, decodes block after block. In numpy the stream is cut into chunks, and all of them are
@@ -12,13 +12,14 @@ is exact.
 
 from array import array
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core import kernel
-from hotpixeld.core.jpeg.huffman import END_OF_BLOCK, IMPOSSIBLE
+from hotpixeld.core.jpeg.huffman import END_OF_BLOCK, IMPOSSIBLE, HuffmanTable
 from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 
 _LANES = 8192
@@ -35,19 +36,48 @@ class Coding:
 
     Attributes
     ----------
-    tables : (tables, 65536) int32
-        As `HuffmanTable.decoding` returns them.
+    tables : tuple of HuffmanTable
+        Those for DC first, then those for AC.
     dc, ac : tuple of int
         For each block of an MCU, in the order of the scan, its tables' numbers.
+    owners : tuple of int
+        For each block of an MCU its component.
     """
 
-    tables: npt.NDArray[np.int32]
+    tables: tuple[HuffmanTable, ...]
     dc: tuple[int, ...]
     ac: tuple[int, ...]
+    owners: tuple[int, ...]
+
+    @cached_property
+    def symbols(self) -> npt.NDArray[np.uint16]:
+        """(tables, 65536): each table by the next 16 bits, as `HuffmanTable.symbols`."""
+        return np.stack([table.symbols for table in self.tables])
 
 
-def walk(stream: npt.NDArray[np.uint8], coding: Coding, mcus: int) -> Positions:
-    """Find where the blocks of one restart interval begin.
+@dataclass(frozen=True)
+class Places:
+    """Where some MCUs of a restart interval lie.
+
+    Attributes
+    ----------
+    starts : (n, blocks + 1) int64
+        Bit position of each block's first bit, and of the bit after the MCU.
+    values : (n, blocks) int64
+        DC values.
+    end : int
+        The bit after the interval's last MCU.
+    """
+
+    starts: npt.NDArray[np.int64]
+    values: npt.NDArray[np.int64]
+    end: int
+
+
+def walk(
+    stream: npt.NDArray[np.uint8], coding: Coding, mcus: int, wanted: npt.NDArray[np.int64]
+) -> Places:
+    """Find some MCUs of one restart interval, and check that it holds what it should.
 
     Parameters
     ----------
@@ -57,11 +87,8 @@ def walk(stream: npt.NDArray[np.uint8], coding: Coding, mcus: int) -> Positions:
         Tables and order of the blocks.
     mcus : int
         How many MCUs the interval holds.
-
-    Returns
-    -------
-    (mcus * blocks + 1,) int64
-        Bit position of each block's first bit, and of the bit after the last block.
+    wanted : (n,) int64
+        The numbers of the MCUs to be found, rising.
 
     Raises
     ------
@@ -70,27 +97,96 @@ def walk(stream: npt.NDArray[np.uint8], coding: Coding, mcus: int) -> Positions:
     """
     if len(stream) >= 1 << 28:
         raise JpegUnsupported("too-large", "the scan has more than 256 MiB")
-    if len(set(zip(coding.dc, coding.ac, strict=True))) == 1 and len(coding.dc) > 1:
-        mcus *= len(coding.dc)
-        coding = Coding(coding.tables, coding.dc[:1], coding.ac[:1])
-    blocks, bits = mcus * len(coding.dc), len(stream) * 8
     if (compiled := kernel.chosen()) is not None:
-        positions = _walk_compiled(compiled, stream, coding, blocks)
-    else:
-        method = _walk_serially if len(stream) < _SERIAL_BYTES else _walk_lanes
-        positions = method(_windows(stream), coding, bits, blocks)
+        return _walk_compiled(compiled, stream, coding, mcus, wanted)
+    positions = block_starts(stream, coding, mcus)
+    blocks = len(coding.dc)
+    starts = positions[wanted[:, None] * blocks + np.arange(blocks + 1)]
+    values = dc_values(stream, positions, coding)
+    return Places(starts, values[wanted], int(positions[-1]))
+
+
+def _walk_compiled(
+    compiled: kernel.Kernel,
+    stream: npt.NDArray[np.uint8],
+    coding: Coding,
+    mcus: int,
+    wanted: npt.NDArray[np.int64],
+) -> Places:
+    blocks = len(coding.dc)
+    starts = np.empty((len(wanted), blocks + 1), np.int64)
+    values = np.empty((len(wanted), blocks), np.int64)
+    dc, ac, owners = (bytes(numbers) for numbers in (coding.dc, coding.ac, coding.owners))
+    end = compiled.walk(stream, coding.symbols, dc, ac, owners, mcus, wanted, starts, values)
+    if end < 0:
+        raise JpegUnsupported("scan-damaged", "the scan ends before the picture does")
+    return Places(starts, values, end)
+
+
+def block_starts(stream: npt.NDArray[np.uint8], coding: Coding, mcus: int) -> Positions:
+    """Find where all blocks begin, with numpy.
+
+    Returns
+    -------
+    (mcus * blocks + 1,) int64
+        Bit position of each block's first bit, and of the bit after the last block.
+    """
+    steps = _Steps.of(coding)
+    phases = 1 if len(set(zip(coding.dc, coding.ac, strict=True))) == 1 else len(coding.dc)
+    steps = _Steps(steps.tables, steps.dc[:phases], steps.ac[:phases])
+    blocks, bits = mcus * len(coding.dc), len(stream) * 8
+    method = _walk_serially if len(stream) < _SERIAL_BYTES else _walk_lanes
+    positions = method(_windows(stream), steps, bits, blocks)
     if len(positions) != blocks + 1 or positions[-1] > bits:
         raise JpegUnsupported("scan-damaged", "the scan ends before the picture does")
     return positions
 
 
-def _walk_compiled(
-    compiled: kernel.Kernel, stream: npt.NDArray[np.uint8], coding: Coding, blocks: int
-) -> Positions:
-    starts = np.empty(blocks + 1, np.int64)
-    tables = np.ascontiguousarray(coding.tables, np.int32)
-    found = compiled.walk(stream, tables, bytes(coding.dc), bytes(coding.ac), starts)
-    return starts[:found]
+def dc_values(
+    stream: npt.NDArray[np.uint8], positions: Positions, coding: Coding
+) -> npt.NDArray[np.int64]:
+    """Decode the DC value of every block of one restart interval, (mcus, blocks) int64.
+
+    ``positions`` are those of `block_starts`.
+    """
+    owners = np.array(coding.owners)
+    starts = positions[:-1].reshape(-1, len(owners))
+    values = np.empty(starts.shape, np.int64)
+    padded = np.concatenate([stream, np.zeros(8, np.uint8)])
+    for component in range(max(coding.owners) + 1):
+        mine = np.flatnonzero(owners == component)
+        at = starts[:, mine].ravel()
+        bits = np.zeros(len(at), np.int64)  # 40 bits from the byte of each start
+        for byte in range(5):
+            bits = bits << 8 | padded[(at >> 3) + byte]
+        room = 40 - (at & 7)
+        entry = coding.tables[coding.dc[mine[0]]].symbols[bits >> (room - 16) & 0xFFFF]
+        size = (entry & 15).astype(np.int64)
+        raw = bits >> (room - (entry >> 8) - size) & ((1 << size) - 1)
+        values[:, mine] = np.cumsum(signed(raw, size)).reshape(-1, len(mine))
+    return values
+
+
+def signed(raw: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the values that ``size`` bits stand for (T.81, F.1.2.1)."""
+    low = raw < 1 << np.maximum(size - 1, 0)
+    return np.where(low & (size > 0), raw - (1 << size) + 1, raw)
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The tables of a coding as the numpy walk takes them, (tables, 65536) int32."""
+
+    tables: npt.NDArray[np.int32]
+    dc: tuple[int, ...]
+    ac: tuple[int, ...]
+
+    @classmethod
+    def of(cls, coding: Coding) -> "_Steps":
+        entries = [
+            table.decoding(dc=number in coding.dc) for number, table in enumerate(coding.tables)
+        ]
+        return cls(np.stack(entries), coding.dc, coding.ac)
 
 
 def _windows(stream: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
@@ -105,7 +201,7 @@ def _windows(stream: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
 
 
 def _walk_serially(
-    windows: npt.NDArray[np.int32], coding: Coding, bits: int, blocks: int
+    windows: npt.NDArray[np.int32], coding: _Steps, bits: int, blocks: int
 ) -> Positions:
     return _Serial(windows, coding).decode(0, 0, blocks + 1, bits)[0]
 
@@ -130,7 +226,7 @@ class _Records:
 class _Serial:
     """Decodes from a known state, in plain Python: short scans, and what the lanes left open."""
 
-    def __init__(self, windows: npt.NDArray[np.int32], coding: Coding) -> None:
+    def __init__(self, windows: npt.NDArray[np.int32], coding: _Steps) -> None:
         self._windows = memoryview(windows.data)
         self._dc = [memoryview(coding.tables[table].data) for table in coding.dc]
         self._ac = [memoryview(coding.tables[table].data) for table in coding.ac]
@@ -187,7 +283,7 @@ class _Lanes:
     taken for a true one.
     """
 
-    def __init__(self, windows: npt.NDArray[np.int32], coding: Coding) -> None:
+    def __init__(self, windows: npt.NDArray[np.int32], coding: _Steps) -> None:
         blocks = len(coding.dc)
         self._windows = windows
         self._entries = np.ascontiguousarray(coding.tables).reshape(-1)
@@ -278,7 +374,7 @@ class _Lanes:
 
 
 def _walk_lanes(
-    windows: npt.NDArray[np.int32], coding: Coding, bits: int, blocks: int
+    windows: npt.NDArray[np.int32], coding: _Steps, bits: int, blocks: int
 ) -> Positions:
     """Walk a long scan: all chunks from guesses, the wrongly guessed again, the rest serially."""
     lanes = _Lanes(windows, coding)
