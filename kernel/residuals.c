@@ -2,17 +2,30 @@
 #include "kernel.h"
 
 enum {
+    LANES = 16,      /* loops run over a multiple of it, so that nothing is left for slow tails */
     STRIP_PX = 2048, /* the rows of a strip that are at work stay within the second cache */
-    LIMIT = 128,     /* of a residual, in 1/16 of a local spread */
+    ROW = STRIP_PX + 2 * LANES, /* no power of two, or all rows would meet in the same few lines */
+    LIMIT = 128,                /* of a residual, in 1/16 of a local spread */
 };
 
-/* What one frame's strip needs of the rows above: a row comes in, a row five above goes out. */
+/* What one frame's strip needs of the rows above: a row comes in, a row five above goes out. What
+ * stands beyond the columns named is never looked at. */
 typedef struct {
-    int16_t values[MOST_CHANNELS][5][STRIP_PX + 10]; /* rows y - 4 to y, columns -5 to +5 */
-    int16_t residual[MOST_CHANNELS][4][STRIP_PX];    /* r of rows y - 5 to y - 2, multiplied */
-    uint16_t restless[7][STRIP_PX + 6];              /* a of rows y - 8 to y - 2, columns -3 to +3 */
-    uint16_t seven[STRIP_PX + 6];                    /* their sum */
+    int16_t values[MOST_CHANNELS][5][ROW];   /* rows y - 4 to y, columns -5 to +5 */
+    int16_t residual[MOST_CHANNELS][4][ROW]; /* r of rows y - 5 to y - 2, multiplied, -3 to +3 */
+    uint16_t restless[7][ROW];               /* a of rows y - 8 to y - 2, columns -3 to +3 */
+    uint16_t seven[ROW];                     /* their sum */
 } Strip;
+
+/* What follows from the number of channels and bits. */
+typedef struct {
+    Shape shape;
+    float numerator, offset; /* of step 5 */
+    int shift;
+    int16_t cap;
+} Rules;
+
+static inline Py_ssize_t whole_lanes(Py_ssize_t n) { return (n + LANES - 1) & -LANES; }
 
 static Py_ssize_t mirrored(Py_ssize_t at, Py_ssize_t length)
 {
@@ -50,6 +63,13 @@ static inline void apart(const uint8_t *restrict from, int16_t *restrict red,
         red[i] = from[bytes * i], green[i] = from[bytes * i + 1], blue[i] = from[bytes * i + 2];
 }
 
+/* Rows of a strip are too short for the processor to see by itself what comes next. */
+static inline void expect(const void *from, Py_ssize_t bytes)
+{
+    for (Py_ssize_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch((const char *)from + i);
+}
+
 /* Step 1, one row: columns left - 5 to left + width + 5 of each channel. */
 static inline void read_row(Strip *strip, const Frame *frame, Shape shape, Py_ssize_t y,
                             Py_ssize_t left, Py_ssize_t width, int slot)
@@ -59,6 +79,8 @@ static inline void read_row(Strip *strip, const Frame *frame, Shape shape, Py_ss
     Py_ssize_t to = left + width + 5 > shape.width ? shape.width - left + 5 : span;
     const uint8_t *first = row + (left - 5 + from) * frame->pixel_bytes;
     int16_t *at[MOST_CHANNELS];
+    if (y >= 0 && y + 1 < shape.height)
+        expect(first + frame->row_bytes, (to - from) * frame->pixel_bytes);
     for (Py_ssize_t c = 0; c < shape.channels; c++)
         at[c] = strip->values[c][slot];
     int is_rgb = shape.value_bytes == 1 && shape.channels == 3;
@@ -80,14 +102,13 @@ static inline void read_row(Strip *strip, const Frame *frame, Shape shape, Py_ss
 static inline int16_t lesser(int16_t a, int16_t b) { return a < b ? a : b; }
 static inline int16_t greater(int16_t a, int16_t b) { return a > b ? a : b; }
 
-/* Steps 2 to 4, one row of one channel: r, times 8 for 8 bits and 2 for 16, and a added to
- * `restless`. */
+/* Steps 2 to 4, one row of one channel: r, times 8 for 8 bits and 2 for 16, and its share of a. */
 static inline void stand_off(const int16_t *restrict up, const int16_t *restrict middle,
                              const int16_t *restrict down, int16_t *restrict residual,
                              uint16_t *restrict restless, Py_ssize_t n, int16_t white, int16_t cap,
-                             int deep)
+                             int deep, int first)
 {
-    for (Py_ssize_t i = 0; i < n; i++) {
+    for (Py_ssize_t i = 0; i < whole_lanes(n); i++) {
         int16_t a = up[i + 2] + down[i + 2], b = middle[i] + middle[i + 4];
         int16_t c = up[i] + down[i + 4], d = up[i + 4] + down[i];
         int16_t low = greater(lesser(a, b), lesser(c, d)); /* the second and the third of four */
@@ -95,44 +116,42 @@ static inline void stand_off(const int16_t *restrict up, const int16_t *restrict
         int16_t expected = low + high;
         int16_t r = 4 * middle[i + 2] - expected;
         int16_t size = greater(r, -r);
-        restless[i] += lesser(deep ? size >> 2 : size, cap);
+        uint16_t share = lesser(deep ? size >> 2 : size, cap);
+        restless[i] = first ? share : restless[i] + share;
         residual[i] = expected >= white || expected == 0 ? 0 : deep ? 2 * r : 8 * r;
     }
 }
 
-/* Steps 4 to 6, one row: the residuals of each channel added to `total`. */
-static inline void weigh(const Strip *strip, const int16_t *const *residual, int newest,
-                         const uint16_t *restrict reciprocals, int shift, Py_ssize_t channels,
-                         Py_ssize_t width, int16_t (*restrict total)[STRIP_PX])
+/* Steps 4 and 5, one row: what to multiply residuals with. */
+static inline void weigh(const Strip *strip, int newest, const Rules *rules, Py_ssize_t n,
+                         int16_t *restrict weight)
 {
     const uint16_t *restrict a = strip->restless[(newest + 3) % 7];
     const uint16_t *restrict b = strip->restless[(newest + 4) % 7];
     const uint16_t *restrict c = strip->restless[(newest + 5) % 7];
     const uint16_t *restrict seven = strip->seven;
-    uint16_t three[STRIP_PX + 6], around[STRIP_PX];
-    int16_t weight[STRIP_PX];
-    for (Py_ssize_t i = 0; i < width + 6; i++)
+    const float numerator = rules->numerator, offset = rules->offset;
+    const int shift = rules->shift;
+    uint16_t three[ROW];
+    for (Py_ssize_t i = 0; i < whole_lanes(n + 6); i++)
         three[i] = a[i] + b[i] + c[i];
-    for (Py_ssize_t i = 0; i < width; i++)
-        around[i] = seven[i] + seven[i + 1] + seven[i + 2] + seven[i + 3] + seven[i + 4]
-                    + seven[i + 5] + seven[i + 6] - three[i + 2] - three[i + 3] - three[i + 4];
-    for (Py_ssize_t i = 0; i < width; i++)
-        weight[i] = (int16_t)(reciprocals[around[i]] << shift);
-    for (Py_ssize_t channel = 0; channel < channels; channel++) {
-        const int16_t *restrict r = residual[channel];
-        int16_t *restrict sum = total[channel];
-        for (Py_ssize_t i = 0; i < width; i++) {
-            int16_t z = (int16_t)(((((int32_t)r[i] * weight[i]) >> 14) + 1) >> 1); /* of 8 r I */
-            sum[i] += greater(lesser(z, LIMIT), -LIMIT);
-        }
+    for (Py_ssize_t i = 0; i < whole_lanes(n); i++) {
+        uint16_t around = seven[i] + seven[i + 1] + seven[i + 2] + seven[i + 3] + seven[i + 4]
+                          + seven[i + 5] + seven[i + 6] - three[i + 2] - three[i + 3] - three[i + 4];
+        /* 24 bits round all quotients rightly: test_residual.py tries them */
+        weight[i] = (int16_t)((int32_t)(numerator / ((float)(int32_t)around + offset) + 0.5f) << shift);
     }
 }
 
-typedef struct {
-    Shape shape;
-    const uint16_t *reciprocals;
-    int16_t cap;
-} Rules;
+/* Steps 5 and 6, one row of one channel, added to `total`. */
+static inline void add_weighed(const int16_t *restrict residual, const int16_t *restrict weight,
+                               Py_ssize_t n, int16_t *restrict total)
+{
+    for (Py_ssize_t i = 0; i < whole_lanes(n); i++) {
+        int16_t z = (int16_t)(((((int32_t)residual[i] * weight[i]) >> 14) + 1) >> 1);
+        total[i] += greater(lesser(z, LIMIT), -LIMIT);
+    }
+}
 
 /* One more row of one frame's strip; from the eleventh on `total` gets that of five rows above. */
 FAST static void next_row(Strip *strip, const Frame *frame, const Rules *rules, Py_ssize_t y,
@@ -144,31 +163,30 @@ FAST static void next_row(Strip *strip, const Frame *frame, const Rules *rules, 
     read_row(strip, frame, rules->shape, y, left, width, slot);
     if (rows < 4)
         return;
-    int16_t own[STRIP_PX + 6]; /* on the stack, where the compiler sees that nothing else is */
-    uint16_t restless[STRIP_PX + 6];
-    const int16_t *residual[MOST_CHANNELS];
-    memset(restless, 0, (size_t)span * sizeof *restless);
+    uint16_t restless[ROW]; /* on the stack, where the compiler sees that nothing else is */
     for (Py_ssize_t c = 0; c < channels; c++) {
-        int16_t(*values)[STRIP_PX + 10] = strip->values[c];
-        if (rules->shape.value_bytes == 1) /* two calls, so that each is compiled for its own */
-            stand_off(values[(slot + 1) % 5], values[(slot + 3) % 5], values[slot], own, restless,
-                      span, 1000, rules->cap, 0);
+        int16_t(*values)[ROW] = strip->values[c], *residual = strip->residual[c][rows % 4];
+        const int16_t *up = values[(slot + 1) % 5], *middle = values[(slot + 3) % 5];
+        if (rules->shape.value_bytes > 1) /* calls of their own are compiled for their own */
+            stand_off(up, middle, values[slot], residual, restless, span, 16000, rules->cap, 1, c == 0);
+        else if (c == 0)
+            stand_off(up, middle, values[slot], residual, restless, span, 1000, rules->cap, 0, 1);
         else
-            stand_off(values[(slot + 1) % 5], values[(slot + 3) % 5], values[slot], own, restless,
-                      span, 16000, rules->cap, 1);
-        memcpy(strip->residual[c][rows % 4], own + 3, (size_t)width * sizeof *own);
-        residual[c] = strip->residual[c][(rows + 1) % 4];
+            stand_off(up, middle, values[slot], residual, restless, span, 1000, rules->cap, 0, 0);
     }
     uint16_t *restrict seven = strip->seven, *restrict oldest = strip->restless[newest];
-    for (Py_ssize_t i = 0; i < span; i++)
+    for (Py_ssize_t i = 0; i < whole_lanes(span); i++)
         seven[i] += restless[i] - oldest[i], oldest[i] = restless[i];
-    if (rows >= 10)
-        weigh(strip, residual, newest, rules->reciprocals, rules->shape.value_bytes == 1 ? 0 : 2,
-              channels, width, total);
+    if (rows < 10)
+        return;
+    int16_t weight[STRIP_PX];
+    weigh(strip, newest, rules, width, weight);
+    for (Py_ssize_t c = 0; c < channels; c++)
+        add_weighed(strip->residual[c][(rows + 1) % 4] + 3, weight, width, total[c]);
 }
 
 /* Add the residuals of a rectangle to `total`, whose rows are `total_row` values apart. */
-static void add_rectangle(const Frame *frames, int count, const Rules *rules, Strip *strips,
+FAST static void add_rectangle(const Frame *frames, int count, const Rules *rules, Strip *strips,
                           Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
                           int32_t *total, Py_ssize_t total_row)
 {
@@ -198,33 +216,35 @@ static void add_rectangle(const Frame *frames, int count, const Rules *rules, St
     }
 }
 
-/* Check the table of step 5 and set down what else the steps need; return 0. */
-static int make_rules(Rules *rules, Shape shape, const Py_buffer *table)
+static Rules rules_for(Shape shape)
 {
-    if (table->len != 65536 * 2 || table->itemsize != 2)
-        return refuse("the table of reciprocals has 65536 uint16");
-    *rules = (Rules){shape, table->buf, (int16_t)(1310 / shape.channels)};
-    return 0;
+    int channels = (int)shape.channels, shift = shape.value_bytes == 1 ? 0 : 2;
+    return (Rules){
+        .shape = shape,
+        .numerator = (float)((4096 * 640 * channels) >> shift),
+        .offset = (float)(160 * channels),
+        .shift = shift,
+        .cap = (int16_t)(1310 / channels),
+    };
 }
 
 PyObject *add_residuals(PyObject *self, PyObject *arguments)
 {
     (void)self;
     PyObject *given, *total_array, *result = NULL;
-    Py_buffer total, table, views[MOST_FRAMES];
+    Py_buffer total, views[MOST_FRAMES];
     Frame frames[MOST_FRAMES];
     Shape shape;
-    Rules rules;
     Py_ssize_t top, bottom;
-    if (!PyArg_ParseTuple(arguments, "OOnny*", &given, &total_array, &top, &bottom, &table))
+    if (!PyArg_ParseTuple(arguments, "OOnn", &given, &total_array, &top, &bottom))
         return NULL;
     if (PyObject_GetBuffer(total_array, &total, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT)
         < 0)
-        goto without_total;
+        return NULL;
     int count = take_frames(given, views, frames, &shape);
     if (count < 0)
         goto without_frames;
-    if (sums_fit(&total, shape, 4) < 0 || make_rules(&rules, shape, &table) < 0)
+    if (sums_fit(&total, shape, 4) < 0)
         goto done;
     if (top < 0 || top > bottom || bottom > shape.height) {
         refuse("rows outside of the frame");
@@ -236,6 +256,7 @@ PyObject *add_residuals(PyObject *self, PyObject *arguments)
         goto done;
     }
     Py_ssize_t row = shape.width * shape.channels;
+    const Rules rules = rules_for(shape);
     Py_BEGIN_ALLOW_THREADS
     add_rectangle(frames, count, &rules, strips, top, bottom, 0, shape.width,
                   (int32_t *)total.buf + top * row, row);
@@ -246,8 +267,6 @@ done:
     release_all(views, count);
 without_frames:
     PyBuffer_Release(&total);
-without_total:
-    PyBuffer_Release(&table);
     return result;
 }
 
@@ -255,18 +274,15 @@ PyObject *residual_at(PyObject *self, PyObject *arguments)
 {
     (void)self;
     PyObject *given, *result = NULL;
-    Py_buffer sites, table, out, view;
+    Py_buffer sites, out, view;
     Frame frame;
     Shape shape;
-    Rules rules;
-    if (!PyArg_ParseTuple(arguments, "Oy*w*y*", &given, &sites, &out, &table))
+    if (!PyArg_ParseTuple(arguments, "Oy*w*", &given, &sites, &out))
         return NULL;
     int count = take_frames(given, &view, &frame, &shape);
     if (count < 0)
         goto without_frame;
     Py_ssize_t number = sites.len / 16;
-    if (make_rules(&rules, shape, &table) < 0)
-        goto done;
     if (count != 1 || sites.len % 16 || out.len != number * shape.channels * 4) {
         refuse("one frame; sites are (n, 2) int64, residuals (n, channels) int32");
         goto done;
@@ -283,6 +299,7 @@ PyObject *residual_at(PyObject *self, PyObject *arguments)
         PyErr_NoMemory();
         goto done;
     }
+    const Rules rules = rules_for(shape);
     Py_BEGIN_ALLOW_THREADS
     int32_t *residuals = out.buf;
     memset(residuals, 0, (size_t)out.len);
@@ -297,6 +314,5 @@ done:
 without_frame:
     PyBuffer_Release(&sites);
     PyBuffer_Release(&out);
-    PyBuffer_Release(&table);
     return result;
 }

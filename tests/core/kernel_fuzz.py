@@ -75,11 +75,6 @@ def _rows(generator: np.random.Generator, height: int) -> tuple[int, int]:
     return top, int(generator.integers(top, height + 1))
 
 
-def _table(generator: np.random.Generator) -> Array:
-    length = 65_536 if not _rarely(generator) else int(generator.integers(0, 70_000))
-    return generator.integers(0, 16_385, length).astype(np.uint16)
-
-
 def _fold(kernel: ModuleType, generator: np.random.Generator) -> None:
     shape = _shape(generator)
     frames = _frames(generator, shape)
@@ -91,9 +86,7 @@ def _fold(kernel: ModuleType, generator: np.random.Generator) -> None:
 def _residuals(kernel: ModuleType, generator: np.random.Generator) -> None:
     shape = _shape(generator)
     total = _sums(generator, shape, np.int32)
-    kernel.add_residuals(
-        _frames(generator, shape), total, *_rows(generator, shape[0]), _table(generator)
-    )
+    kernel.add_residuals(_frames(generator, shape), total, *_rows(generator, shape[0]))
 
 
 def _sites(kernel: ModuleType, generator: np.random.Generator) -> None:
@@ -102,7 +95,7 @@ def _sites(kernel: ModuleType, generator: np.random.Generator) -> None:
     if count and _rarely(generator):
         sites[0] = generator.integers(-4, 50, 2)
     out = np.zeros((count + _rarely(generator), shape[2]), np.int32)
-    kernel.residual_at(_frames(generator, shape)[:1], sites, out, _table(generator))
+    kernel.residual_at(_frames(generator, shape)[:1], sites, out)
 
 
 def _walk(kernel: ModuleType, generator: np.random.Generator) -> None:

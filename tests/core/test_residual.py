@@ -113,3 +113,12 @@ def test_clipped_surroundings_say_nothing() -> None:
     black[10, 10] = 255
     assert residual_rows(white)[10, 10, 0] == 0
     assert residual_rows(black)[10, 10, 0] == 0
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("shift", [0, 2])
+def test_all_reciprocals_are_rounded_rightly_in_float32(channels: int, shift: int) -> None:
+    around = np.arange(65_536, dtype=np.uint16)
+    divisors = (around.astype(np.int64) + 160 * channels) << shift
+    exact = (2 * 4096 * 640 * channels + divisors) // (2 * divisors)
+    assert np.array_equal(module._reciprocals(around, channels, shift), exact)

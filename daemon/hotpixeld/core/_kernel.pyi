@@ -20,14 +20,12 @@ def add_residuals(
     total: npt.NDArray[np.int32],
     top: int,
     bottom: int,
-    reciprocals: npt.NDArray[np.uint16],
     /,
 ) -> None: ...
 def residual_at(
     frames: Sequence[_Frame],
     sites: npt.NDArray[np.int64],
     out: npt.NDArray[np.int32],
-    reciprocals: npt.NDArray[np.uint16],
     /,
 ) -> None: ...
 def walk(

@@ -38,7 +38,6 @@ class Kernel(Protocol):
         total: npt.NDArray[np.int32],
         top: int,
         bottom: int,
-        reciprocals: npt.NDArray[np.uint16],
         /,
     ) -> None:
         """Add the residuals of some rows of frames to ``total``."""
@@ -48,7 +47,6 @@ class Kernel(Protocol):
         frames: Sequence[Frame],
         sites: npt.NDArray[np.int64],
         out: npt.NDArray[np.int32],
-        reciprocals: npt.NDArray[np.uint16],
         /,
     ) -> None:
         """Put the residuals of one frame at some sites in ``out``."""

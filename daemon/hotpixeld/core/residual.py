@@ -19,7 +19,6 @@ here once, so that every implementation gives the same bits (`STATISTICS_VERSION
    nothing) or e = 0 (black against black).
 """
 
-import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,7 +46,7 @@ def add_residuals(
         batch = frames[first : first + kernel.MOST_FRAMES]
         if (compiled := kernel.chosen()) is not None:
             laid_out = [kernel.laid_out(frame) for frame in batch]
-            compiled.add_residuals(laid_out, total, start, stop, _table_for(laid_out[0]))
+            compiled.add_residuals(laid_out, total, start, stop)
         else:
             for top in range(start, stop, _TILE_ROWS):
                 _add_tiles(batch, total, slice(top, min(stop, top + _TILE_ROWS)))
@@ -99,7 +98,7 @@ def _planes(frame: Frame, rows: slice, columns: slice) -> list[Plane]:
         np.minimum(restless, cap, out=restless)
         spread = restless if channel == 0 else np.add(spread, restless, out=spread)
         residuals.append(residual[3:-3, 3:-3] * speaks[3:-3, 3:-3])
-    weights = np.take(_reciprocals(channels, shift), _around(spread), mode="wrap")
+    weights = _reciprocals(_around(spread), channels, shift)
     return [_weighted(residual, weights) for residual in residuals]
 
 
@@ -156,25 +155,15 @@ def _weighted(residual: Plane, weights: npt.NDArray[np.int32]) -> Plane:
     return z.astype(np.int16)
 
 
-@functools.cache
-def _reciprocals(channels: int, shift: int) -> npt.NDArray[np.int32]:
-    divisors = (np.arange(65_536, dtype=np.int64) + 160 * channels) << shift
-    numerator = 4096 * 640 * channels
-    table = ((2 * numerator + divisors) // (2 * divisors)).astype(np.int32)
-    table.flags.writeable = False
-    return table
-
-
-def _table_for(frame: Frame) -> npt.NDArray[np.uint16]:
-    """Return the reciprocals as the kernel takes them; none is over 4096 * 640 / 160 = 16384."""
-    return _narrow_reciprocals(frame.shape[2], 0 if frame.dtype == np.uint8 else 2)
-
-
-@functools.cache
-def _narrow_reciprocals(channels: int, shift: int) -> npt.NDArray[np.uint16]:
-    table = _reciprocals(channels, shift).astype(np.uint16)
-    table.flags.writeable = False
-    return table
+def _reciprocals(
+    around: npt.NDArray[np.uint16], channels: int, shift: int
+) -> npt.NDArray[np.int32]:
+    """Return I[S]; the 24 bits of a float32 round every one of them rightly."""
+    quotient = around.astype(np.float32)
+    quotient += np.float32(160 * channels)
+    np.divide(np.float32((4096 * 640 * channels) >> shift), quotient, out=quotient)
+    quotient += np.float32(0.5)
+    return quotient.astype(np.int32)
 
 
 def _with_halo(frame: Frame, rows: slice, columns: slice) -> npt.NDArray[np.integer]:
@@ -211,7 +200,7 @@ def residual_at(frame: Frame, sites: npt.NDArray[np.intp]) -> npt.NDArray[np.int
     if (compiled := kernel.chosen()) is not None:
         laid_out, out = kernel.laid_out(frame), np.zeros((len(sites), channels), np.int32)
         places = np.ascontiguousarray(sites, np.int64)
-        compiled.residual_at((laid_out,), places, out, _table_for(laid_out))
+        compiled.residual_at((laid_out,), places, out)
         return out.astype(np.int16)
     values = np.zeros((len(sites), channels), np.int16)
     for number, (row, column) in enumerate(np.asarray(sites).tolist()):
@@ -253,5 +242,5 @@ def surroundings_at(frame: Frame, sites: npt.NDArray[np.intp]) -> npt.NDArray[np
         found[:, channel] = expected[3::side, 3]
         restless = np.minimum(np.abs(residual) >> shift, 1310 // channels)
         spread = restless if channel == 0 else spread + restless
-    found[:, channels] = np.take(_reciprocals(channels, shift), _around(spread)[::side, 0])
+    found[:, channels] = _reciprocals(_around(spread)[::side, 0], channels, shift)
     return found
