@@ -189,18 +189,22 @@ def _null_of(beyond: Beyond, subpixels: int, shape: tuple[int, int, int], photos
     A defect spoils its block, so blocks that hold a level beyond any good subpixel's are left out,
     and the fit is repeated until no more are.
     """
-    down, across = blocks_of(shape[0]), blocks_of(shape[1])
-    rows, columns = np.divmod(beyond.places, shape[1] * shape[2])
-    block = rows // BLOCK_PX * across + columns // (BLOCK_PX * shape[2])
-    greatest = np.zeros(down * across, np.float32)
-    np.maximum.at(greatest, block, np.abs(beyond.levels))
+    sizes = np.abs(beyond.levels)
+    ordered = np.sort(sizes)
+    block, blocks = _blocks_at(beyond.places, shape)
+    greatest = np.zeros(blocks, np.float32)
+    great = sizes > _SCREEN + 1  # no limit is below
+    np.maximum.at(greatest, block[great], sizes[great])
     limit = _SURELY_BAD
-    null = fitted(np.abs(beyond.levels), _SCREEN, subpixels)
+    null = fitted(ordered, _SCREEN, subpixels)
     for _ in range(8):
         clear = greatest > limit
         share = float(clear.mean())
         good = round(subpixels * max(1 - share, 0.1))
-        null = _of_the_cleaner_side(beyond.levels[~clear[block]], good)
+        left_out = clear[block]
+        null = fitted(_without(ordered, sizes[left_out]), _SCREEN, good)
+        if null.power < _NO_TAIL:
+            null = _of_the_cleaner_side(beyond.levels[~left_out], null)
         again = max(null.level(0.3), _SCREEN + 1)
         if abs(again - limit) < 0.02:
             break
@@ -208,16 +212,38 @@ def _null_of(beyond: Beyond, subpixels: int, shape: tuple[int, int, int], photos
     return null.of_few(photos)
 
 
-def _of_the_cleaner_side(levels: npt.NDArray[np.float32], good: int) -> Null:
-    """Fit both sides together, unless one is so full of defects that it shows no good tail.
+def _blocks_at(
+    places: npt.NDArray[np.integer], shape: tuple[int, int, int]
+) -> tuple[npt.NDArray[np.int32], int]:
+    """Return the number of the block that each place is in, and how many blocks there are."""
+    down, across = blocks_of(shape[0]), blocks_of(shape[1])
+    rows, left = np.divmod(places, shape[1] * shape[2])
+    rows //= BLOCK_PX
+    rows *= across
+    left //= BLOCK_PX * shape[2]
+    rows += left
+    return rows.astype(np.int32), down * across
+
+
+def _without(
+    ordered: npt.NDArray[np.float32], some: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return the ascending values without ``some`` of them; equal ones are as good as each other."""
+    taken = np.sort(some)
+    again = np.arange(len(taken)) - np.searchsorted(taken, taken)
+    return np.delete(ordered, np.searchsorted(ordered, taken) + again)
+
+
+def _of_the_cleaner_side(levels: npt.NDArray[np.float32], both: Null) -> Null:
+    """Fit either side, where both together are so full of defects that they show no good tail.
 
     Raw data of an old sensor has thousands of warm pixels, which are a continuum; good pixels stand
     off to either side alike.
     """
-    both = fitted(np.abs(levels), _SCREEN, good)
-    if both.power >= _NO_TAIL or not (levels < 0).any():
+    if not (levels < 0).any():
         return both
-    sides = [fitted(side[side > 0], _SCREEN, good // 2) for side in (levels, -levels)]
+    good = round(both.subpixels)
+    sides = [fitted(np.sort(side[side > 0]), _SCREEN, good // 2) for side in (levels, -levels)]
     cleaner = max(sides, key=lambda null: null.power)
     if cleaner.power < _GOOD_TAIL:
         return both
@@ -236,13 +262,17 @@ def every_suspect(parts: Sequence[Suspects]) -> Suspects:
 
 def _overall_spread(field: Field) -> npt.NDArray[np.float32]:
     """Return each channel's robust spread from a sample of rows."""
-    height, width, _ = field.shape
+    height, width, channels = field.shape
     step = max(1, height * width // 250_000)
-    sample = np.concatenate(
-        [field.values(slice(row, row + 1)) for row in range(step // 2, height, step)]
-    )
-    middle = np.median(sample, axis=(0, 1))
-    sigma = 1.4826 * np.median(np.abs(sample - middle), axis=(0, 1))
+    rows = [field.values(slice(row, row + 1)) for row in range(step // 2, height, step)]
+    sample = np.concatenate(rows).reshape(-1, channels).astype(np.int32)
+    sigma = np.empty(channels)
+    for channel in range(channels):
+        twice = (
+            2 * sample[:, channel]
+        )  # whole numbers are sorted faster, and a median may have a half
+        twice -= round(np.median(twice))
+        sigma[channel] = 1.4826 * (np.median(np.abs(twice)) / 2)
     overall: npt.NDArray[np.float32] = np.maximum(sigma, 1.0).astype(np.float32)
     return overall
 
