@@ -11,7 +11,7 @@ setup(
             sources=sorted(str(source) for source in Path("kernel").glob("*.c")),
             depends=["kernel/kernel.h"],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
-            extra_compile_args=["-O3", "-std=c11", "-Wall", "-Wextra"],
+            extra_compile_args=["-O3", "-std=c11", "-ffp-contract=off", "-Wall", "-Wextra"],
             py_limited_api=True,
             optional=True,  # without a compiler numpy does the same
         )

@@ -71,3 +71,30 @@ int take_frames(PyObject *given, Py_buffer *views, Frame *frames, Shape *shape)
     release_all(views, taken);
     return -1;
 }
+
+int take_array(PyObject *given, Py_buffer *view, const char *types, Py_ssize_t value_bytes,
+               int dimensions, int writable)
+{
+    int how = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
+    if (PyObject_GetBuffer(given, view, how) < 0)
+        return -1;
+    if (view->format && strlen(view->format) == 1 && strchr(types, view->format[0])
+        && view->itemsize == value_bytes && view->ndim == dimensions
+        && (uintptr_t)view->buf % (size_t)value_bytes == 0)
+        return 0;
+    PyBuffer_Release(view);
+    return refuse("an array of another type, or with more or fewer dimensions");
+}
+
+int has_shape(const Py_buffer *view, Py_ssize_t a, Py_ssize_t b, Py_ssize_t c)
+{
+    return view->shape[0] == a && view->shape[1] == b && view->shape[2] == c;
+}
+
+int is_band(const Py_buffer *view)
+{
+    if (view->shape[0] < 1 || view->shape[1] < 1 || view->shape[2] < 1
+        || view->shape[2] > MOST_CHANNELS || view->len / view->itemsize > INT32_MAX)
+        return refuse("a band is (rows, width, 1 to 4)");
+    return 0;
+}

@@ -1,4 +1,5 @@
-/* The compiled arithmetic: what moments.py, residual.py and jpeg/ do, to the same bits, faster.
+/* The compiled arithmetic: what moments.py, residual.py, jpeg/, fields.py and screening.py do, to
+ * the same bits, faster.
  *
  * Optional: without it numpy does the same. Every function checks the shape, the type and the
  * length of all that it is given before it touches a value, allocates before it changes one, and
@@ -63,6 +64,17 @@ static inline uint64_t big_endian(const uint8_t *p)
 
 void release_all(Py_buffer *views, int count);
 
+/* Take hold of a contiguous array of one of these types (struct's letters); return 0, or -1 with an
+ * exception and nothing held. */
+int take_array(PyObject *given, Py_buffer *view, const char *types, Py_ssize_t value_bytes,
+               int dimensions, int writable);
+
+/* Of an array of three dimensions. */
+int has_shape(const Py_buffer *view, Py_ssize_t a, Py_ssize_t b, Py_ssize_t c);
+
+/* Check that it is (rows, width, 1 to 4), none of them 0, and return 0. */
+int is_band(const Py_buffer *view);
+
 /* ---- what Python calls; module.c says with what */
 
 PyObject *fold(PyObject *self, PyObject *arguments);          /* sums.c */
@@ -75,5 +87,9 @@ PyObject *same_bits(PyObject *self, PyObject *arguments);
 PyObject *unstuff(PyObject *self, PyObject *arguments);
 PyObject *stuff(PyObject *self, PyObject *arguments);
 PyObject *find_marker(PyObject *self, PyObject *arguments);
+PyObject *steadiness(PyObject *self, PyObject *arguments); /* steadiness.c */
+PyObject *block_sums(PyObject *self, PyObject *arguments); /* screening.c */
+PyObject *phase_sums(PyObject *self, PyObject *arguments);
+PyObject *screen(PyObject *self, PyObject *arguments);
 
 #endif

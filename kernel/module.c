@@ -20,6 +20,16 @@ static PyMethodDef methods[] = {
     {"stuff", stuff, METH_VARARGS, "stuff(data, out) -> bytes written, 0 after each 255."},
     {"find_marker", find_marker, METH_VARARGS,
      "find_marker(data, start) -> where the first marker stands that no scan holds, or -1."},
+    {"steadiness", steadiness, METH_VARARGS,
+     "steadiness((sum, squares), (count, unit), logarithms, first, (out, least)) -> greatest spread, "
+     "and the total's high and low half: how much less subpixels vary than their neighbours."},
+    {"block_sums", block_sums, METH_VARARGS,
+     "block_sums(values, limits, out): sums of the sizes, none over its limit, in 16 x 16 blocks."},
+    {"phase_sums", phase_sums, METH_VARARGS,
+     "phase_sums(values, inverse, scale, total, size): add what whole blocks hold at each position."},
+    {"screen", screen, METH_VARARGS,
+     "screen((residual, steadiness), inverses, phases, (screen, share, most), ((places, levels), "
+     "(places, levels))) -> how many stand off, and how many are calm."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -22,11 +22,11 @@ def main(file: str, seed: int, rounds: int) -> None:
     kernel, generator = _loaded(file), np.random.default_rng(seed)
     accepted = 0
     for _ in range(rounds):
-        for call in (_fold, _residuals, _sites, _walk, _bits):
+        for call in CALLS:
             with contextlib.suppress(ValueError, TypeError, BufferError):
                 call(kernel, generator)
                 accepted += 1
-    sys.stdout.write(f"{accepted} of {5 * rounds} calls accepted\n")
+    sys.stdout.write(f"{accepted} of {len(CALLS) * rounds} calls accepted\n")
 
 
 def _loaded(file: str) -> ModuleType:
@@ -136,6 +136,60 @@ def _bits(kernel: ModuleType, generator: np.random.Generator) -> None:
     start, end = sorted(generator.integers(-_rarely(generator), len(one) + 1, 2).tolist())
     kernel.find_marker(one, int(generator.integers(-_rarely(generator), len(one) + 1)))
     kernel.unstuff(one, start, end + _rarely(generator), np.zeros(end - start, np.uint8))
+
+
+def _any_array(generator: np.random.Generator, shape: tuple[int, ...], kind: type) -> Array:
+    """Return an array of any bits, and now and then one that does not fit."""
+    if _rarely(generator):
+        kind = (np.int16, np.int32, np.uint64, np.float32)[int(generator.integers(0, 4))]
+    if _rarely(generator):
+        shape = tuple(int(generator.integers(0, length + 2)) for length in shape)
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    return np.frombuffer(generator.bytes(size), np.uint8).copy().view(kind).reshape(shape)
+
+
+def _steadiness(kernel: ModuleType, generator: np.random.Generator) -> None:
+    height, width, channels = _shape(generator)
+    top, bottom = _rows(generator, height)
+    kind: type = np.uint32 if generator.random() < 0.5 else np.uint64
+    sums, squares = (_any_array(generator, (height, width, channels), kind) for _ in range(2))
+    out = np.zeros((max(0, bottom - top), width, channels), np.int16)
+    least = np.zeros(len(out) + _rarely(generator), np.uint64)
+    table = np.zeros(3584 - _rarely(generator), np.int32)
+    count = int(
+        generator.choice([0, 1, 7, 300, 65_000, 2**30], p=[0.02, 0.2, 0.2, 0.26, 0.3, 0.02])
+    )
+    kernel.steadiness((sums, squares), (count, generator.random()), table, top, (out, least))
+
+
+def _sums_over_blocks(kernel: ModuleType, generator: np.random.Generator) -> None:
+    height, width, channels = _shape(generator)
+    kind: type = np.int32 if generator.random() < 0.5 else np.int16
+    values = _any_array(generator, (height, width, channels), kind)
+    blocks = -(-height // 16), -(-width // 16), channels
+    limits = _any_array(generator, (channels,), np.int32)
+    kernel.block_sums(values, limits, _any_array(generator, blocks, np.int32))
+    total, size = (np.zeros((16, 16, channels + _rarely(generator)), np.int64) for _ in range(2))
+    kernel.phase_sums(values, _any_array(generator, blocks, np.float32), 9.0, total, size)
+
+
+def _screen(kernel: ModuleType, generator: np.random.Generator) -> None:
+    height, width, channels = _shape(generator)
+    blocks = -(-height // 16), -(-width // 16), channels
+    rooms = tuple(
+        tuple(np.zeros(height * width * channels - _rarely(generator), kind) for kind in kinds)
+        for kinds in ((np.int32, np.float32), (np.int32, np.float32))
+    )
+    kernel.screen(
+        tuple(_any_array(generator, (height, width, channels), k) for k in (np.int32, np.int16)),
+        tuple(_any_array(generator, blocks, np.float32) for _ in range(2)),
+        _any_array(generator, (4, 16, 16, channels), np.float32),
+        tuple(generator.normal(0, 3, 3).tolist()),
+        rooms,
+    )
+
+
+CALLS = (_fold, _residuals, _sites, _walk, _bits, _steadiness, _sums_over_blocks, _screen)
 
 
 if __name__ == "__main__":

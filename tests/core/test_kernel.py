@@ -25,15 +25,12 @@ from hotpixeld.core.jpeg.walk import walk
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.residual import residual_at
 from jpegmaker import encoded, header_of, scene
+from kernels import built
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(str(path) for path in (ROOT / "kernel").glob("*.c"))
 FUZZ = Path(__file__).parent / "kernel_fuzz.py"
 
-built = pytest.mark.skipif(
-    kernel.COMPILED is None,
-    reason="THE COMPILED KERNEL IS NOT BUILT: python setup.py build_ext --inplace",
-)
 compiler = pytest.mark.skipif(
     shutil.which("gcc") is None, reason="NO gcc: THE KERNEL IS NOT FUZZED UNDER A SANITIZER"
 )

@@ -10,7 +10,7 @@ FLOOR = 2.4
 
 def null_of(levels: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Null:
     sizes = np.abs(levels)
-    return fitted(sizes[sizes > FLOOR], FLOOR, len(sizes))
+    return fitted(np.sort(sizes[sizes > FLOOR]), FLOOR, len(sizes))
 
 
 @pytest.mark.parametrize("tail", ["gaussian", "mixed", "exponential"])

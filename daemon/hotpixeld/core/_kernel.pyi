@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 _Bytes: TypeAlias = npt.NDArray[np.uint8]
 _Frame: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+_Room: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 def fold(
     frames: Sequence[_Frame],
@@ -56,3 +57,33 @@ def same_bits(one: _Bytes, one_at: int, other: _Bytes, other_at: int, count: int
 def unstuff(data: bytes, start: int, end: int, out: _Bytes, /) -> int: ...
 def stuff(data: _Bytes, out: _Bytes, /) -> int: ...
 def find_marker(data: bytes, start: int, /) -> int: ...
+def steadiness(
+    sums: tuple[npt.NDArray[np.unsignedinteger[Any]], npt.NDArray[np.unsignedinteger[Any]]],
+    count_and_unit: tuple[int, float],
+    logarithms: npt.NDArray[np.int32],
+    first: int,
+    out: tuple[npt.NDArray[np.int16], npt.NDArray[np.uint64]],
+    /,
+) -> tuple[int, int, int]: ...
+def block_sums(
+    values: npt.NDArray[np.signedinteger[Any]],
+    limits: npt.NDArray[np.int32],
+    out: npt.NDArray[np.int32],
+    /,
+) -> None: ...
+def phase_sums(
+    values: npt.NDArray[np.signedinteger[Any]],
+    inverse: npt.NDArray[np.float32],
+    scale: float,
+    total: npt.NDArray[np.int64],
+    size: npt.NDArray[np.int64],
+    /,
+) -> None: ...
+def screen(
+    fields: tuple[npt.NDArray[np.int32], npt.NDArray[np.int16]],
+    inverses: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+    phases: npt.NDArray[np.float32],
+    screen: tuple[float, float, float],
+    out: tuple[_Room, _Room],
+    /,
+) -> tuple[int, int]: ...

@@ -1,18 +1,33 @@
 """Evidence of every subpixel against its surroundings, band by band."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from hotpixeld.core.fields import BAND_ROWS, BLOCK_PX, Field, Progress, Sums, bands_of
+from hotpixeld.core.fields import Field, Progress, Steadiness, Sums
 from hotpixeld.core.null import Null, fitted
+from hotpixeld.core.screening import (
+    BLOCK_PX,
+    PHASE_UNIT,
+    Beyond,
+    Normal,
+    Screen,
+    Spread,
+    bands_of,
+    block_sums,
+    blocks_of,
+    joined,
+    phase_sums,
+    screened,
+)
 
 _CLIP = 4.0  # robust: no subpixel counts more than four spreads in its surroundings' spread
 _FLOOR = 0.6  # nowhere is the spread taken below this share of the whole channel's
 _SCREEN = 2.4  # levels below are nobody's suspects and not part of the tail
 _SURELY_BAD = 6.0  # the first guess at what good subpixels do not reach
-_STEADY_SHARE, _MOST_STEADY = np.float32(0.3), 6.0
+_STEADY_SHARE, _MOST_STEADY = 0.3, 6.0
 _NO_TAIL, _GOOD_TAIL = 1.1, 1.4  # powers of the fitted tail
 _LEAST_BLOCKS = 200  # to learn the phases from
 _ENOUGH_BLOCKS = 20_000
@@ -48,95 +63,96 @@ class Suspects:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Suspects with the distribution of the good ones."""
+    """What is beyond the screen, and the distribution of the good ones."""
 
-    suspects: Suspects
+    shape: tuple[int, int, int]
+    beyond: Beyond
     null: Null
+
+    def suspects(self, score: float) -> Suspects:
+        """Return those that reach ``score``."""
+        chosen = np.abs(self.beyond.levels) >= self.null.level(score)
+        rows, columns, channels = np.unravel_index(self.beyond.places[chosen], self.shape)
+        return Suspects(rows, columns, channels, self.beyond.levels[chosen])
 
 
 class Profile:
     """One field with what is normal in it: each block's spread, each phase's bias and scale."""
 
-    def __init__(self, field: Field, on_progress: Progress) -> None:
-        self._field = field
-        self._sigma, self.overall = _spread_of(field, on_progress)
-        bias, scale = _phases_of(field, self._sigma, on_progress)
-        across = -(-field.shape[1] // BLOCK_PX)
-        times = (BAND_ROWS // BLOCK_PX, across, 1)
-        self._bias: npt.NDArray[np.float32] = np.tile(bias, times)[:, : field.shape[1]]
-        self._factor: npt.NDArray[np.float32] = np.tile(np.float32(1) / scale, times)[
-            :, : field.shape[1]
-        ]
-
-    def levels(self, rows: slice) -> npt.NDArray[np.float32]:
-        """Return (rows, width, channels): how far each subpixel stands off, in robust spreads."""
-        levels = _levels(self._field, self._sigma, rows)
-        levels -= self._bias[: len(levels)]
-        levels *= self._factor[: len(levels)]
-        return levels
+    def __init__(self, field: Field, spread: Spread, on_progress: Progress) -> None:
+        sigma, self.overall = _spread_of(field, spread, on_progress)
+        inverse = np.float32(1) / sigma
+        bias, scale = _phases_of(field, inverse, spread, on_progress)
+        self.normal = Normal(inverse, bias, np.float32(1) / scale)
 
 
 def weighed(
-    residual: Profile, steadiness: Profile, sums: Sums, on_progress: Progress
+    sums: Sums,
+    steadiness: Steadiness,
+    normals: tuple[Normal, Normal],
+    spread: Spread,
+    on_progress: Progress,
 ) -> tuple[Evidence, Evidence]:
     """Return what stands off its neighbours, and what varies less than they do.
 
     To the first, steadiness adds its share: tone curve and clipping leave a defect less room to
     vary, so that what stands off and is steady besides is surer.
     """
-    shape, photos = sums.shape, sums.count
-    off: list[Suspects] = []
-    steady: list[Suspects] = []
-    for rows in bands_of(shape[0]):
-        level, calm = residual.levels(rows), steadiness.levels(rows)
-        steady.append(_beyond_the_screen(calm, calm >= _SCREEN, rows.start))
-        np.clip(calm, 0, _MOST_STEADY, out=calm)
-        calm *= _STEADY_SHARE
-        level += np.copysign(calm, level)
-        off.append(_beyond_the_screen(level, np.abs(level) >= _SCREEN, rows.start))
+    shape = sums.shape
+    screen = Screen(_SCREEN, _STEADY_SHARE, _MOST_STEADY)
+    found: tuple[list[Beyond], list[Beyond]] = ([], [])
+
+    def work(rows: slice) -> tuple[Beyond, Beyond]:
+        return screened((sums.values(rows), steadiness.values(rows)), normals, rows, screen)
+
+    for rows, both in zip(bands_of(shape[0]), spread(work, bands_of(shape[0])), strict=True):
+        for parts, part in zip(found, both, strict=True):
+            start = rows.start * shape[1] * shape[2]
+            parts.append(Beyond(part.places + np.int64(start), part.levels))
         on_progress()
     subpixels = int(np.prod(shape))
-    either, calmer = joined(off), joined(steady)
+    off, calmer = (_emptied(parts) for parts in found)
     return (
-        Evidence(either, _null_of(either, subpixels, shape, photos)),
-        Evidence(calmer, _null_of(calmer, subpixels // 2, shape, photos)),
+        Evidence(shape, off, _null_of(off, subpixels, shape, sums.count)),
+        Evidence(shape, calmer, _null_of(calmer, subpixels // 2, shape, sums.count)),
     )
 
 
-def _beyond_the_screen(
-    levels: npt.NDArray[np.float32], beyond: npt.NDArray[np.bool_], top: int
-) -> Suspects:
-    flat = np.flatnonzero(beyond)
-    rows, columns, channels = np.unravel_index(flat, levels.shape)
-    return Suspects(rows + top, columns, channels, levels.reshape(-1)[flat])
+def _emptied(parts: list[Beyond]) -> Beyond:
+    """Return all of them as one, and let go of the parts."""
+    whole = joined(parts)
+    parts.clear()
+    return whole
 
 
 def _spread_of(
-    field: Field, on_progress: Progress
+    field: Field, spread: Spread, on_progress: Progress
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return the robust spread in each block, from it and its eight neighbours, and over all."""
     overall = _overall_spread(field)
-    down, across = (-(-length // BLOCK_PX) for length in field.shape[:2])
-    totals = np.zeros((down, across, field.shape[2]), np.float32)
-    counts = np.zeros((down, across, 1), np.float32)
-    edges = np.arange(0, field.shape[1], BLOCK_PX)
-    widths = np.diff([*edges, field.shape[1]]).astype(np.float32)
-    limit = np.maximum(np.rint(_CLIP * overall), 1)
-    for rows in bands_of(field.shape[0]):
-        values = field.values(rows)
-        size = np.minimum(np.abs(values), limit.astype(values.dtype))
-        strips = np.arange(0, len(size), BLOCK_PX)
-        tall = np.add.reduceat(size, strips, axis=0, dtype=np.int32)
-        block = slice(rows.start // BLOCK_PX, rows.start // BLOCK_PX + len(strips))
-        totals[block] = np.add.reduceat(tall, edges, axis=1)
-        counts[block] = (np.diff([*strips, len(size)])[:, None] * widths)[..., None]
+    height, width, _ = field.shape
+    limits = np.maximum(np.rint(_CLIP * overall), 1).astype(np.int32)
+
+    def work(rows: slice) -> npt.NDArray[np.int32]:
+        return block_sums(field.values(rows), limits)
+
+    bands = []
+    for sums in spread(work, bands_of(height)):
+        bands.append(sums)
         on_progress()
+    totals = np.concatenate(bands).astype(np.float32)
+    counts = np.outer(_lengths(height), _lengths(width))[..., None].astype(np.float32)
     sigma = _MEAN_ABS_TO_SIGMA * _neighbourhood(totals) / _neighbourhood(counts)
     return np.maximum(sigma, _FLOOR * overall).astype(np.float32), overall
 
 
+def _lengths(pixels: int) -> npt.NDArray[np.intp]:
+    """Return the lengths of the blocks that cover so many pixels."""
+    return np.diff([*range(0, pixels, BLOCK_PX), pixels])
+
+
 def _phases_of(
-    field: Field, sigma: npt.NDArray[np.float32], on_progress: Progress
+    field: Field, inverse: npt.NDArray[np.float32], spread: Spread, on_progress: Progress
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return bias and scale, (16, 16, channels), of each position within a block.
 
@@ -146,26 +162,95 @@ def _phases_of(
     """
     height, width, channels = field.shape
     blocks = (height // BLOCK_PX) * (width // BLOCK_PX)
-    total = np.zeros((BLOCK_PX, BLOCK_PX, channels))
+    total = np.zeros((BLOCK_PX, BLOCK_PX, channels), np.int64)
+    size = np.zeros_like(total)
     if blocks < _LEAST_BLOCKS:
         return total.astype(np.float32), np.ones(total.shape, np.float32)
-    size = np.zeros_like(total)
-    counted = 0
     bands = [rows for rows in bands_of(height) if rows.stop - rows.start >= BLOCK_PX]
-    for rows in bands[:: max(1, blocks // _ENOUGH_BLOCKS)]:
-        level = np.clip(_levels(field, sigma, rows), -_CLIP, _CLIP)
-        down, across = len(level) // BLOCK_PX, width // BLOCK_PX
-        whole = level[: down * BLOCK_PX, : across * BLOCK_PX]
-        tiled = whole.reshape(down, BLOCK_PX, across, BLOCK_PX, channels)
-        total += tiled.sum(axis=(0, 2))
-        size += np.abs(tiled).sum(axis=(0, 2))
-        counted += down * across
+    bands = bands[:: max(1, blocks // _ENOUGH_BLOCKS)]
+
+    def work(rows: slice) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        block = slice(rows.start // BLOCK_PX, blocks_of(rows.stop))
+        return phase_sums(field.values(rows), inverse[block])
+
+    for more_total, more_size in spread(work, bands):
+        total += more_total
+        size += more_size
         on_progress()
+    rows = sum((rows.stop - rows.start) // BLOCK_PX for rows in bands)
+    counted = PHASE_UNIT * rows * (width // BLOCK_PX)
     scale = np.maximum(_MEAN_ABS_TO_SIGMA * size / counted, 0.3)
     return (total / counted).astype(np.float32), scale.astype(np.float32)
 
 
-def joined(parts: list[Suspects]) -> Suspects:
+def _null_of(beyond: Beyond, subpixels: int, shape: tuple[int, int, int], photos: int) -> Null:
+    """Fit the null to what is beyond the screen, leaving out what stands round a clear defect.
+
+    A defect spoils its block, so blocks that hold a level beyond any good subpixel's are left out,
+    and the fit is repeated until no more are.
+    """
+    sizes = np.abs(beyond.levels)
+    ordered = np.sort(sizes)
+    block, blocks = _blocks_at(beyond.places, shape)
+    greatest = np.zeros(blocks, np.float32)
+    great = sizes > _SCREEN + 1  # no limit is below
+    np.maximum.at(greatest, block[great], sizes[great])
+    limit = _SURELY_BAD
+    null = fitted(ordered, _SCREEN, subpixels)
+    for _ in range(8):
+        clear = greatest > limit
+        share = float(clear.mean())
+        good = round(subpixels * max(1 - share, 0.1))
+        left_out = clear[block]
+        null = fitted(_without(ordered, sizes[left_out]), _SCREEN, good)
+        if null.power < _NO_TAIL:
+            null = _of_the_cleaner_side(beyond.levels[~left_out], null)
+        again = max(null.level(0.3), _SCREEN + 1)
+        if abs(again - limit) < 0.02:
+            break
+        limit = again
+    return null.of_few(photos)
+
+
+def _blocks_at(
+    places: npt.NDArray[np.integer], shape: tuple[int, int, int]
+) -> tuple[npt.NDArray[np.int32], int]:
+    """Return the number of the block that each place is in, and how many blocks there are."""
+    down, across = blocks_of(shape[0]), blocks_of(shape[1])
+    rows, left = np.divmod(places, shape[1] * shape[2])
+    rows //= BLOCK_PX
+    rows *= across
+    left //= BLOCK_PX * shape[2]
+    rows += left
+    return rows.astype(np.int32), down * across
+
+
+def _without(
+    ordered: npt.NDArray[np.float32], some: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return the ascending values without ``some`` of them, equal ones being alike."""
+    taken = np.sort(some)
+    again = np.arange(len(taken)) - np.searchsorted(taken, taken)
+    return np.delete(ordered, np.searchsorted(ordered, taken) + again)
+
+
+def _of_the_cleaner_side(levels: npt.NDArray[np.float32], both: Null) -> Null:
+    """Fit either side, where both together are so full of defects that they show no good tail.
+
+    Raw data of an old sensor has thousands of warm pixels, which are a continuum; good pixels stand
+    off to either side alike.
+    """
+    if not (levels < 0).any():
+        return both
+    good = round(both.subpixels)
+    sides = [fitted(np.sort(side[side > 0]), _SCREEN, good // 2) for side in (levels, -levels)]
+    cleaner = max(sides, key=lambda null: null.power)
+    if cleaner.power < _GOOD_TAIL:
+        return both
+    return replace(cleaner, subpixels=float(good), one_sided=True)
+
+
+def every_suspect(parts: Sequence[Suspects]) -> Suspects:
     """Return all of them as one."""
     return Suspects(
         np.concatenate([part.rows for part in parts]),
@@ -175,64 +260,19 @@ def joined(parts: list[Suspects]) -> Suspects:
     )
 
 
-def _null_of(suspects: Suspects, subpixels: int, shape: tuple[int, int, int], photos: int) -> Null:
-    """Fit the null to the suspects, leaving out what stands round a clear defect.
-
-    A defect spoils its block, so blocks that hold a level beyond any good subpixel's are left out,
-    and the fit is repeated until no more are.
-    """
-    down, across = (-(-length // BLOCK_PX) for length in shape[:2])
-    block = suspects.rows // BLOCK_PX * across + suspects.columns // BLOCK_PX
-    greatest = np.zeros(down * across, np.float32)
-    np.maximum.at(greatest, block, np.abs(suspects.levels))
-    limit = _SURELY_BAD
-    null = fitted(np.abs(suspects.levels), _SCREEN, subpixels)
-    for _ in range(8):
-        clear = greatest > limit
-        share = float(clear.mean())
-        good = round(subpixels * max(1 - share, 0.1))
-        null = _of_the_cleaner_side(suspects.levels[~clear[block]], good)
-        again = max(null.level(0.3), _SCREEN + 1)
-        if abs(again - limit) < 0.02:
-            break
-        limit = again
-    return null.of_few(photos)
-
-
-def _of_the_cleaner_side(levels: npt.NDArray[np.float32], good: int) -> Null:
-    """Fit both sides together, unless one is so full of defects that it shows no good tail.
-
-    Raw data of an old sensor has thousands of warm pixels, which are a continuum; good pixels stand
-    off to either side alike.
-    """
-    both = fitted(np.abs(levels), _SCREEN, good)
-    if both.power >= _NO_TAIL or not (levels < 0).any():
-        return both
-    sides = [fitted(side[side > 0], _SCREEN, good // 2) for side in (levels, -levels)]
-    cleaner = max(sides, key=lambda null: null.power)
-    if cleaner.power < _GOOD_TAIL:
-        return both
-    return replace(cleaner, subpixels=float(good), one_sided=True)
-
-
-def _levels(field: Field, sigma: npt.NDArray[np.float32], rows: slice) -> npt.NDArray[np.float32]:
-    """Return (rows, width, channels): the values in their blocks' spreads."""
-    values = field.values(rows)
-    blocks = 1 / sigma[rows.start // BLOCK_PX : -(-rows.stop // BLOCK_PX)]
-    wide = np.repeat(np.repeat(blocks, BLOCK_PX, 0), BLOCK_PX, 1)[: len(values), : values.shape[1]]
-    levels: npt.NDArray[np.float32] = np.multiply(values, wide, dtype=np.float32)
-    return levels
-
-
 def _overall_spread(field: Field) -> npt.NDArray[np.float32]:
     """Return each channel's robust spread from a sample of rows."""
-    height, width, _ = field.shape
+    height, width, channels = field.shape
     step = max(1, height * width // 250_000)
-    sample = np.concatenate(
-        [field.values(slice(row, row + 1)) for row in range(step // 2, height, step)]
-    )
-    middle = np.median(sample, axis=(0, 1))
-    sigma = 1.4826 * np.median(np.abs(sample - middle), axis=(0, 1))
+    rows = [field.values(slice(row, row + 1)) for row in range(step // 2, height, step)]
+    sample = np.concatenate(rows).reshape(-1, channels).astype(np.int32)
+    sigma = np.empty(channels)
+    for channel in range(channels):
+        twice = (
+            2 * sample[:, channel]
+        )  # whole numbers are sorted faster, and a median may have a half
+        twice -= round(np.median(twice))
+        sigma[channel] = 1.4826 * (np.median(np.abs(twice)) / 2)
     overall: npt.NDArray[np.float32] = np.maximum(sigma, 1.0).astype(np.float32)
     return overall
 

@@ -1,7 +1,8 @@
 """The compiled kernel where it was built; where it was not, numpy does the same to the bit.
 
-The C in `kernel/` holds the inner loops of `moments`, `residual` and `jpeg` once more. The
-package's own build compiles it where there is a compiler, and does without where there is none.
+The C in `kernel/` holds the inner loops of `moments`, `residual`, `jpeg`, `fields` and `screening`
+once more. The package's own build compiles it where there is a compiler, and does without where
+there is none.
 Whoever has something to compute asks `chosen` each time, so that tests can run both.
 """
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 Bytes = npt.NDArray[np.uint8]
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Room = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 MOST_FRAMES = 64  # in one call
 
@@ -99,6 +101,52 @@ class Kernel(Protocol):
 
     def find_marker(self, data: bytes, start: int, /) -> int:
         """Return where the first marker that no scan holds stands from ``start`` on, or -1."""
+
+    def steadiness(
+        self,
+        sums: tuple[npt.NDArray[np.unsignedinteger], npt.NDArray[np.unsignedinteger]],
+        count_and_unit: tuple[int, float],
+        logarithms: npt.NDArray[np.int32],
+        first: int,
+        out: tuple[npt.NDArray[np.int16], npt.NDArray[np.uint64]],
+        /,
+    ) -> tuple[int, int, int]:
+        """Put how much less rows vary than their neighbours in ``out``, and their least spreads.
+
+        From row ``first`` of sums and sums of squares on; return the greatest spread, and the
+        total's two halves.
+        """
+
+    def block_sums(
+        self,
+        values: npt.NDArray[np.signedinteger],
+        limits: npt.NDArray[np.int32],
+        out: npt.NDArray[np.int32],
+        /,
+    ) -> None:
+        """Put the sums of sizes over blocks of 16 x 16 in ``out``."""
+
+    def phase_sums(
+        self,
+        values: npt.NDArray[np.signedinteger],
+        inverse: npt.NDArray[np.float32],
+        scale: float,
+        total: npt.NDArray[np.int64],
+        size: npt.NDArray[np.int64],
+        /,
+    ) -> None:
+        """Add what whole blocks hold at each position within them to ``total`` and ``size``."""
+
+    def screen(
+        self,
+        fields: tuple[npt.NDArray[np.int32], npt.NDArray[np.int16]],
+        inverses: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+        phases: npt.NDArray[np.float32],
+        screen: tuple[float, float, float],
+        out: tuple[Room, Room],
+        /,
+    ) -> tuple[int, int]:
+        """Put places and levels beyond the screen in ``out``; return how many of either field."""
 
 
 def _built() -> Kernel | None:

@@ -216,14 +216,21 @@ def variance_of(
     """Return the population variance in DN^2; the difference is taken in integers, exactly."""
     if not count:
         return np.full(sum_dn.shape, np.nan)
+    return spread_of(count, sum_dn, sum_squares_dn2) * (1 / np.float64(count) ** 2)
+
+
+def spread_of(
+    count: int, sum_dn: npt.NDArray[np.integer], sum_squares_dn2: npt.NDArray[np.integer]
+) -> npt.NDArray[np.unsignedinteger]:
+    """Return the population variance in DN^2 times ``count`` squared: a whole number."""
     narrow = int(sum_squares_dn2.max(initial=0)) * count < 2**32  # S1^2 <= n S2 (Cauchy-Schwarz)
     wide = np.dtype(np.uint32 if narrow else np.uint64)
     total = sum_dn.astype(wide)
     total *= total
-    spread = sum_squares_dn2.astype(wide)
+    spread: npt.NDArray[np.unsignedinteger] = sum_squares_dn2.astype(wide)
     spread *= wide.type(count)
     spread -= total
-    return spread * (1 / np.float64(count) ** 2)
+    return spread
 
 
 def bands(shape: Shape, rows: int | None = None) -> Iterator[slice]:

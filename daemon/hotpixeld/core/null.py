@@ -78,13 +78,14 @@ def fitted(levels: npt.NDArray[np.floating], floor: float, subpixels: int) -> Nu
     Parameters
     ----------
     levels : (n,) float
-        All levels of good subpixels above ``floor``, in local robust spreads, without sign.
+        All levels of good subpixels above ``floor``, in local robust spreads, without sign,
+        ascending.
     floor : float
         Below this, levels were not kept.
     subpixels : int
         How many good subpixels there are in all.
     """
-    ordered = np.sort(levels)[::-1]
+    ordered = levels[::-1]
     counts = [round(share * subpixels) for share in _SHARES]
     points = [(count, ordered[count]) for count in counts if _LEAST_COUNT <= count < len(ordered)]
     if len(points) < 3 or points[-1][1] <= points[0][1]:

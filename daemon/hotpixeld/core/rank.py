@@ -14,12 +14,13 @@ import numpy.typing as npt
 
 from hotpixeld.core import reasons
 from hotpixeld.core.defects import Candidate, PixelState
-from hotpixeld.core.evidence import Evidence, Profile, joined, weighed
-from hotpixeld.core.fields import BAND_ROWS, Progress, Steadiness, Sums, bands_of, combined
+from hotpixeld.core.evidence import Evidence, Profile, every_suspect, weighed
+from hotpixeld.core.fields import Progress, Steadiness, Sums, combined
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.observe import Observations, shows_in
 from hotpixeld.core.regions import held_regions
 from hotpixeld.core.residual import RESIDUAL_UNIT
+from hotpixeld.core.screening import BAND_ROWS, Spread, bands_of
 from hotpixeld.core.spots import Spot, grouped, measured, without_ghosts
 
 LEAST_PHOTOS = 5
@@ -31,6 +32,7 @@ RANKINGS_MARGIN = 1.0  # a sensor is ranked again and again, with mostly the sam
 CALM_MARGIN = 2.0  # a texture that keeps its brightness varies little too, of a few photos
 ONE_SIDED_PER_PHOTO = 2.0  # local spreads: what shows in most photos is no coincidence of lights
 STILL_DN = 15.0 / 255  # of full scale: photos of a tripod series differ by less, by noise alone
+_STEADINESS_ROWS = 4 * BAND_ROWS  # a margin of three rows on either side is little then
 _MOST_SUSPECTS = 30_000
 _MOST_SPOTS = 1_500
 _MOST_SHARE_BAD = 2e-3  # of all pixels
@@ -91,6 +93,7 @@ def rank(
     false_alarms: float = 0.01,
     observations: Observations | None = None,
     on_progress: Progress = _quietly,
+    spread: Spread = map,
 ) -> Ranking:
     """Rank the pixels of one sensor.
 
@@ -104,6 +107,8 @@ def rank(
         Per-photo residuals at earlier candidates' sites, for the share of photos that show it.
     on_progress : callable
         Called now and then; may raise to give up.
+    spread : callable
+        As `map`; the ``map`` of a thread pool works on several cores. The ranking is the same.
 
     Raises
     ------
@@ -113,11 +118,12 @@ def rank(
     sums = combined(parts)
     full_scale = 255.0 if parts[0].depth_bits == 8 else 65535.0
     steadiness = Steadiness(sums.shape, (full_scale / 255) ** 2)
-    variance, least = _variances(sums, steadiness, on_progress)
+    variance, least = _variances(sums, steadiness, spread, on_progress)
     if sums.count < LEAST_PHOTOS:
         return Ranking((), sums.count, reasons.FEW_PHOTOS, variance, least)
-    residual = Profile(sums, on_progress)
-    off, steady = weighed(residual, Profile(steadiness, on_progress), sums, on_progress)
+    residual = Profile(sums, spread, on_progress)
+    normals = residual.normal, Profile(steadiness, spread, on_progress).normal
+    off, steady = weighed(sums, steadiness, normals, spread, on_progress)
     spots = _spots(sums, off, steady, on_progress)
     candidates = _judged(
         sums,
@@ -145,11 +151,8 @@ def rank(
 
 def _spots(sums: Sums, off: Evidence, steady: Evidence, on_progress: Progress) -> list[Spot]:
     """Return one spot per group of suspects of either evidence, without JPEG ghosts."""
-    chosen = [
-        part.suspects.where(np.abs(part.suspects.levels) >= part.null.level(_CANDIDATE_SCORE))
-        for part in (off, steady)
-    ]
-    suspects = joined(chosen)
+    chosen = [part.suspects(_CANDIDATE_SCORE) for part in (off, steady)]
+    suspects = every_suspect(chosen)
     scores = np.concatenate(
         [part.null.scores(found.levels) for part, found in zip((off, steady), chosen, strict=True)]
     )
@@ -254,42 +257,35 @@ def _stands_still(sums: Sums, mean_variance: float, full_scale: float) -> bool:
 
 
 def _variances(
-    sums: Sums, steadiness: Steadiness, on_progress: Progress
+    sums: Sums, steadiness: Steadiness, spread: Spread, on_progress: Progress
 ) -> tuple[VarianceSummary, tuple[LeastVariance, ...]]:
-    least, greatest, total = np.inf, 0.0, 0.0
-    best: list[tuple[float, int, int, int]] = []
-    for rows in bands_of(sums.shape[0]):
-        if not sums.count:
-            break
-        variance = steadiness.take_in(sums, rows)
-        least, greatest = min(least, float(variance.min())), max(greatest, float(variance.max()))
-        total += float(variance.sum())
-        limit = best[-1][0] if len(best) == 10 else np.inf
-        best = _ten_least(best, variance, rows.start, limit)
+    if not sums.count:
+        return VarianceSummary(0.0, 0.0, 0.0), ()
+    least, greatest, total = [], 0, 0
+    bands = bands_of(sums.shape[0], _STEADINESS_ROWS)
+    for seen in spread(lambda rows: steadiness.take_in(sums, rows), bands):
+        least.append(seen.least)
+        greatest, total = max(greatest, seen.greatest), total + seen.total
         on_progress()
-    mean = total / max(1, int(np.prod(sums.shape)))
-    summary = VarianceSummary(least if np.isfinite(least) else 0.0, greatest, mean)
-    return summary, tuple(
+    ten = _ten_least(sums, np.concatenate(least))
+    return VarianceSummary(
+        ten[0].variance_dn2,
+        greatest * (1 / float(sums.count) ** 2),
+        total / sums.count**2 / int(np.prod(sums.shape)),
+    ), tuple(ten)
+
+
+def _ten_least(sums: Sums, least: npt.NDArray[np.uint64]) -> list[LeastVariance]:
+    """Return the ten; ``least`` (height,) is each row's, and they are in the ten least rows."""
+    found = []
+    for row in np.argsort(least, kind="stable")[:10].tolist():
+        variance = sums.variance((slice(row, row + 1),))[0]
+        flat = variance.ravel()
+        found += [
+            (float(flat[place]), row, *divmod(place, variance.shape[1]))
+            for place in np.argsort(flat, kind="stable")[:10].tolist()
+        ]
+    return [
         LeastVariance(row, column, channel, variance, variance * sums.count)
-        for variance, row, column, channel in best
-    )
-
-
-def _ten_least(
-    best: list[tuple[float, int, int, int]],
-    variance: npt.NDArray[np.float64],
-    top: int,
-    limit: float,
-) -> list[tuple[float, int, int, int]]:
-    flat = variance.ravel()
-    if np.isfinite(limit):
-        less = np.flatnonzero(flat < limit)
-    else:
-        less = np.argpartition(flat, min(10, flat.size - 1))[:10]
-    less = less[np.argsort(flat[less], kind="stable")][:10]
-    rows, columns, channels = np.unravel_index(less, variance.shape)
-    found = [
-        (float(flat[at]), int(row) + top, int(column), int(channel))
-        for at, row, column, channel in zip(less, rows, columns, channels, strict=True)
+        for variance, row, column, channel in sorted(found)[:10]
     ]
-    return sorted([*best, *found])[:10]
