@@ -52,3 +52,17 @@ def test_a_long_box_is_cut_into_even_pieces_that_cover_it_once() -> None:
     assert all(piece.bottom - piece.top <= 9 for piece in pieces)
     covered = [row for piece in pieces for row in range(piece.top, piece.bottom)]
     assert covered == list(range(3, 40))
+
+
+def test_bare_positions_that_reach_each_other_are_one_spot() -> None:
+    bare = [[FootprintPixel(5, column, (0.0,) * 3, (True,) * 3)] for column in (5, 8, 20)]
+    spots = spots_of(bare, [1.0] * 3, SHAPE)
+    assert sorted(len(spot.rows) for spot in spots) == [49, 70]
+    assert not any(spot.learned for spot in spots)
+
+
+def test_a_bare_position_within_a_learned_footprint_adds_nothing_but_doubt() -> None:
+    bare = FootprintPixel(5, 6, (0.0,) * 3, (True,) * 3)
+    (spot,) = spots_of([[bare], [pixel(5, 5), pixel(5, 6)]], [1.0, 1.0], SHAPE)
+    assert spot.learned
+    assert np.abs(spot.profile_dn).max() == 50

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hotpixeld.core.fill import Expectation
-from hotpixeld.core.visible import strength
+from hotpixeld.core.visible import standing, strength
 
 NOWHERE = (np.zeros(3, np.intp),) * 3
 FLOOR = 3.0
@@ -40,12 +40,12 @@ def test_a_dark_spot_shows_too() -> None:
 
 def test_a_stuck_pixel_without_a_profile_of_one_sign_shows_by_its_core() -> None:
     found = strength(expected(30, -25, 10), np.array([1.0, 0.9, -0.5]))
-    assert found.core_spreads > 4
+    assert found.core_spreads > 5
     assert found.shows(floor_dn=FLOOR)
 
 
 def test_where_it_cannot_show_by_exposure_the_evidence_must_be_stronger() -> None:
-    found = strength(expected(9.5, 4.5, 1), PROFILE)
+    found = strength(expected(10, 5, 1), PROFILE)
     assert found.shows(floor_dn=FLOOR)
     assert not found.shows(floor_dn=FLOOR, predicted=0.0)
     assert strength(expected(50, 25, 5), PROFILE).shows(floor_dn=FLOOR, predicted=0.0)
@@ -53,3 +53,23 @@ def test_where_it_cannot_show_by_exposure_the_evidence_must_be_stronger() -> Non
 
 def test_nothing_learned_nothing_shows() -> None:
     assert not strength(expected(90, 90, 90), np.zeros(3)).shows(floor_dn=FLOOR)
+
+
+USUAL = np.array([1.0, 0.6, 0.4])
+
+
+def test_what_stands_off_as_a_defect_would_is_believed() -> None:
+    found = standing(expected(50, 30, 20), USUAL, np.zeros(3), 1)
+    assert found.shows(floor_dn=FLOOR)
+    assert 45 <= found.spread_dn[0] <= 55
+
+
+def test_of_what_the_picture_allows_little_is_taken_for_a_defect() -> None:
+    found = standing(expected(3.5, 0, 0), USUAL, np.zeros(3), 1)
+    assert not found.shows(floor_dn=FLOOR)
+    assert found.spread_dn[0] < 0.1
+
+
+def test_what_another_defect_may_have_added_proves_nothing() -> None:
+    found = standing(expected(50, 30, 20), USUAL, np.full(3, 100.0), 1)
+    assert not found.shows(floor_dn=FLOOR)

@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from hotpixeld.core.fill import Expectation, channel_covariance, expectation
+from hotpixeld.core.fill import Expectation, Field, expectation, field_of
 from hotpixeld.core.spoiled import Box, Spot
-from hotpixeld.core.visible import Strength, strength
+from hotpixeld.core.visible import Standing, Strength, standing, strength
 
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -20,7 +20,7 @@ _SURROUNDINGS_PX = 7
 _USUAL_SHARE = 0.3  # how far to trust the usual reach beside the learned profile; measured
 _OTHERS = 2.0  # factor on the profile of other defects in the window, whose strength is not fitted
 _MEAN, _SPREAD = 0.5, 0.8  # of the fitted profile: what is subtracted, and how surely; measured
-_LEAST_SURE, _DOUBT_SPREADS2 = 0.02, 5.0  # measured: fewer repairs that are worse than none
+_BARE_OTHERS_DN = 100.0  # of other defects of which nothing was learned
 _FLOOR_UNITS = 3.0
 _UNIT_DN = {np.dtype(np.uint8): 1.0, np.dtype(np.uint16): 16.0}  # 16 bits seldom hold more than 12
 
@@ -52,7 +52,7 @@ class Piece:
     window : Box
         The part and the good pixels round it.
     unit_dn : float
-        What counts as one DN: all fields below but ``excess_dn`` are in this unit.
+        What counts as one DN: all fields below are in this unit.
     values : (height, width, channels) float64
         Of the window.
     expected : Expectation
@@ -61,6 +61,8 @@ class Piece:
         Of the own spot; 0 where only others are doubtful.
     others : (n,) float64
         Spread that other spots give.
+    learned : bool
+        False: there is no profile but only the usual reach.
     """
 
     box: Box
@@ -71,22 +73,29 @@ class Piece:
     profile: npt.NDArray[np.float64]
     usual: npt.NDArray[np.float64]
     others: npt.NDArray[np.float64]
+    learned: bool
 
     @cached_property
     def strength(self) -> Strength:
         """How strongly the spot's profile stands in this window."""
         return strength(self.expected, self.profile)
 
+    @cached_property
+    def standing(self) -> Standing:
+        """How far the photo stands off as an unknown defect's would."""
+        return standing(self.expected, self.usual, self.others, self.values.shape[2])
+
     def shows(self, predicted: float) -> bool:
         """Tell whether the spot shows here."""
+        if not self.learned:
+            return self.standing.shows(floor_dn=_FLOOR_UNITS)
         return self.strength.shows(floor_dn=_FLOOR_UNITS, predicted=predicted)
 
-    def repaired(self, *, settled: bool) -> dict[tuple[int, int], npt.NDArray[np.float64]]:
-        """Return the new values (channels,) in DN of those pixels of the box that change.
-
-        ``settled``: nothing of the profile is left, so that the repaired photo shows it no more; it
-        costs a little more error where the picture itself looks like the profile.
-        """
+    def _signal(self, *, settled: bool) -> npt.NDArray[np.float64]:
+        """Estimate what the defect adds to each doubtful subpixel."""
+        if not self.learned:
+            own = self.standing.spread_dn[self.expected.doubtful[2]] * self.usual
+            return self.expected.signal(np.zeros_like(own), np.hypot(own, self.others))
         found = self.strength
         learned = found.scale * self.profile
         share = _USUAL_SHARE if abs(found.spreads) >= found.core_spreads else 1.0
@@ -95,13 +104,22 @@ class Piece:
         if settled:
             left = strength(self.expected.without(signal), self.profile)
             signal += left.scale * self.profile
+        return signal
+
+    def repaired(self, *, settled: bool) -> dict[tuple[int, int], npt.NDArray[np.float64]]:
+        """Return the new values (channels,) in DN of those pixels of the box that change.
+
+        ``settled``: nothing of the profile is left, so that the repaired photo shows it no more; it
+        costs a little more error where the picture itself looks like the profile.
+        """
         rows, columns, channels = self.expected.doubtful
+        signal = self._signal(settled=settled)
         result = self.values.copy()
         result[rows, columns, channels] -= signal
         result = self._within_good_range(result)
+        own = (self.profile != 0) | (self.usual > 0)
         whole = np.zeros(self.values.shape, bool)
-        whole[rows, columns, channels] = own > 0
-        whole &= np.abs(result - self.values) >= 1
+        whole[rows, columns, channels] = own & (np.abs(signal) >= 1)
         result = np.where(whole, result, self.values) * self.unit_dn
         return {
             (row + self.window.top, column + self.window.left): result[row, column]
@@ -124,28 +142,9 @@ class Piece:
                 clipped[at] = np.clip(result[at], held.min() - 2, held.max() + 2)
         return clipped
 
-    def excess_dn(self, row: int, column: int) -> npt.NDArray[np.float64]:
-        """Estimate what a defect at a position adds to each subpixel of the window, in DN.
-
-        Its strength in each channel is taken to be the residual at the position, less where that is
-        hardly more than the picture itself allows.
-        """
-        rows, columns, channels = self.expected.doubtful
-        at_position = (rows + self.window.top == row) & (columns + self.window.left == column)
-        amplitude = np.zeros(self.values.shape[2])
-        residuals = np.abs(self.expected.residuals_dn[at_position])
-        spreads = residuals / np.sqrt(np.diag(self.expected.covariance_dn2)[at_position])
-        sure = max(_LEAST_SURE, 1 - _DOUBT_SPREADS2 / max(spreads.max() ** 2, 1e-9))
-        amplitude[channels[at_position]] = residuals * sure**0.5
-        excess = np.zeros(self.values.shape)
-        excess[rows, columns, channels] = self.expected.signal(
-            0 * self.usual, amplitude[channels] * self.usual
-        )
-        return excess * self.unit_dn
-
 
 def cut(frame: Frame, box: Box, spot: Spot, spots: Spots) -> Piece | None:
-    """Cut the window round ``box`` out of the frame; None if the spot spoils nothing there."""
+    """Cut the window round ``box`` out of the frame; None: nothing to do, or to tell by."""
     mine = box.within(spot.rows, spot.columns)
     if not spot.doubtful[mine].any():
         return None
@@ -156,8 +155,10 @@ def cut(frame: Frame, box: Box, spot: Spot, spots: Spots) -> Piece | None:
         doubtful = (profile != 0) | (usual > 0) | (others > 0)
         if 1 - doubtful.mean() >= _KNOWN_SHARE:
             break
+    if doubtful.all():
+        return None
     values = window.of(frame).astype(np.float64) / unit_dn
-    expected = expectation(values, doubtful, _channels(frame, box, spot, spots, unit_dn))
+    expected = expectation(values, doubtful, _field(frame, box, spot, spots, unit_dn))
     return Piece(
         box,
         window,
@@ -167,6 +168,7 @@ def cut(frame: Frame, box: Box, spot: Spot, spots: Spots) -> Piece | None:
         profile[doubtful] / unit_dn,
         usual[doubtful],
         others[doubtful] / unit_dn,
+        spot.learned,
     )
 
 
@@ -182,17 +184,21 @@ def _laid_out(
         if each is spot:
             profile[at], usual[at] = each.profile_dn[held], each.usual[held]
         else:
-            peak = np.abs(each.profile_dn).max()
-            spread = np.hypot(each.profile_dn[held], _USUAL_SHARE * peak * each.usual[held])
-            others[at] = np.hypot(others[at], _OTHERS * spread)
+            others[at] = np.hypot(others[at], _spread_of_other(each)[held])
     return profile, usual, others
 
 
-def _channels(
-    frame: Frame, box: Box, spot: Spot, spots: Spots, unit_dn: float
-) -> npt.NDArray[np.float64]:
-    """Return the covariance of the channels in the wider surroundings of a box."""
+def _spread_of_other(spot: Spot) -> npt.NDArray[np.float64]:
+    if not spot.learned:
+        return _BARE_OTHERS_DN * spot.usual
+    peak = np.abs(spot.profile_dn).max()
+    spread: npt.NDArray[np.float64] = np.hypot(spot.profile_dn, _USUAL_SHARE * peak * spot.usual)
+    return _OTHERS * spread
+
+
+def _field(frame: Frame, box: Box, spot: Spot, spots: Spots, unit_dn: float) -> Field:
+    """Return what the wider surroundings of a box are like."""
     wide = box.widened(_SURROUNDINGS_PX, frame.shape)
     profile, usual, others = _laid_out(wide, frame.shape[2], spot, spots)
     good = (profile == 0) & (usual == 0) & (others == 0)
-    return channel_covariance(wide.of(frame).astype(np.float64) / unit_dn, good)
+    return field_of(wide.of(frame).astype(np.float64) / unit_dn, good)

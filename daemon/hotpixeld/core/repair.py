@@ -64,13 +64,9 @@ def _patch(frame: Frame, changed: dict[tuple[int, int], npt.NDArray[np.float64]]
 
 
 def footprint_at(frame: Frame, row: int, column: int) -> tuple[FootprintPixel, ...]:
-    """Choose the pixels that a defect at a known position spoils in this photo.
+    """Return the footprint of a defect of which nothing but the position is known.
 
-    Returns
-    -------
-    tuple of FootprintPixel
-        The pixel itself, and those within 3 pixels that stand off what the surroundings predict;
-        ``excess_dn`` is by how much, in this photo.
+    `repair_patch` finds what it spoils in each photo.
 
     Raises
     ------
@@ -80,21 +76,4 @@ def footprint_at(frame: Frame, row: int, column: int) -> tuple[FootprintPixel, .
     height, width, channels = frame.shape
     if not (0 <= row < height and 0 <= column < width):
         raise ValueError(f"({column},{row}) lies outside {width}x{height} pixels")
-    alone = FootprintPixel(row, column, (1.0,) * channels, (True,) * channels)
-    spots = Spots(spots_of([[alone]], [1.0], frame.shape))
-    (spot,) = spots.all
-    piece = cut(frame, spot.box, spot, spots)
-    if piece is None:
-        return (alone,)
-    excess = piece.excess_dn(row, column)
-    found = np.abs(excess) >= piece.unit_dn
-    found[row - piece.window.top, column - piece.window.left] = True
-    return tuple(
-        FootprintPixel(
-            int(r) + piece.window.top,
-            int(c) + piece.window.left,
-            tuple(excess[r, c].tolist()),
-            tuple(found[r, c].tolist()),
-        )
-        for r, c in np.argwhere(found.any(axis=2))
-    )
+    return (FootprintPixel(row, column, (0.0,) * channels, (True,) * channels),)

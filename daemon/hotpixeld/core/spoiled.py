@@ -1,7 +1,8 @@
 """Where defects may have spoiled a frame: footprints merged, with the pixels round them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -72,6 +73,8 @@ class Spot:
         spot does not spoil.
     predicted : float
         Strength to be expected in this photo, as a factor on the profile.
+    learned : bool
+        False where nothing but positions is known.
     """
 
     rows: npt.NDArray[np.intp]
@@ -79,6 +82,7 @@ class Spot:
     profile_dn: npt.NDArray[np.float64]
     usual: npt.NDArray[np.float64]
     predicted: float
+    learned: bool
 
     @property
     def doubtful(self) -> npt.NDArray[np.bool_]:
@@ -102,22 +106,39 @@ def spots_of(
 ) -> list[Spot]:
     """Merge footprints that share pixels and add what lies within their reach.
 
-    Pixels beyond the frame are passed over, and so are footprints without any.
+    Bare positions are merged where they reach each other. Pixels beyond the frame are passed over,
+    and so are footprints without any.
     """
-    merged: list[tuple[dict[tuple[int, int], FootprintPixel], float]] = []
+    merged: list[_Merged] = []
     for footprint, own_strength in zip(footprints, predicted, strict=True):
         pixels = {(p.row, p.column): p for p in footprint if _inside(p, shape)}
-        strength = own_strength
+        strength, bare = own_strength, not any(any(p.excess_dn) for p in footprint)
         apart = []
-        for others, other_strength in merged:
-            if others.keys().isdisjoint(pixels):
-                apart.append((others, other_strength))
+        for other in merged:
+            reached = other.reached if bare and other.bare else other.pixels.keys()
+            if reached.isdisjoint(pixels):
+                apart.append(other)
                 continue
-            strength = max(strength, other_strength)
-            for place, pixel in others.items():
+            strength, bare = max(strength, other.strength), bare and other.bare
+            for place, pixel in other.pixels.items():
                 pixels[place] = _both(pixels[place], pixel) if place in pixels else pixel
-        merged = [*apart, (pixels, strength)] if pixels else apart
-    return [_spot(list(pixels.values()), strength, shape) for pixels, strength in merged]
+        merged = [*apart, _Merged(pixels, strength, bare, shape)] if pixels else apart
+    return [_spot(list(each.pixels.values()), each.strength, shape) for each in merged]
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """Footprints that are one; ``bare``: only positions are known."""
+
+    pixels: dict[tuple[int, int], FootprintPixel]
+    strength: float
+    bare: bool
+    shape: tuple[int, ...]
+
+    @cached_property
+    def reached(self) -> set[tuple[int, int]]:
+        """Which pixels it may spoil, were it bare."""
+        return _reached(np.array(list(self.pixels), np.intp), self.shape)
 
 
 def _inside(pixel: FootprintPixel, shape: tuple[int, ...]) -> bool:
@@ -134,7 +155,9 @@ def _spot(pixels: list[FootprintPixel], predicted: float, shape: tuple[int, ...]
     places = np.array([(p.row, p.column) for p in pixels], np.intp)
     spoiled = np.array([p.spoiled for p in pixels], bool)
     excess = np.array([p.excess_dn for p in pixels], np.float64) * spoiled
-    excess[spoiled & (excess == 0)] = 1e-6  # spoiled, though the mean stands off nothing
+    learned = bool(excess.any())
+    if learned:
+        excess[spoiled & (excess == 0)] = 1e-6  # spoiled, though the mean stands off nothing
     greatest = np.abs(excess).max(axis=1)
     strong = places[greatest >= _STRONG * greatest.max()]
     near = _reached(strong, shape)
@@ -144,10 +167,10 @@ def _spot(pixels: list[FootprintPixel], predicted: float, shape: tuple[int, ...]
     profile[[index[int(r), int(c)] for r, c in places]] = excess
     apart = np.hypot(rows[:, None] - strong[:, 0], columns[:, None] - strong[:, 1]).min(axis=1)
     usual = falloff(apart)[:, None] * spoiled.any(axis=0)
-    return Spot(rows, columns, profile, usual, predicted)
+    return Spot(rows, columns, profile, usual, predicted, learned)
 
 
-def _reached(strong: npt.NDArray[np.intp], shape: tuple[int, ...]) -> Iterable[tuple[int, int]]:
+def _reached(strong: npt.NDArray[np.intp], shape: tuple[int, ...]) -> set[tuple[int, int]]:
     reach = range(-_REACH_PX, _REACH_PX + 1)
     return {
         (row + down, column + right)
