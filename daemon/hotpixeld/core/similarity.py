@@ -11,6 +11,7 @@ Everything is integer arithmetic, so that a rebuild decides as the daemon did.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -79,14 +80,17 @@ def _block_means(frame: Frame) -> npt.NDArray[np.int64]:
     Of large blocks every few rows are read: a mean over thousands of pixels needs no more.
     """
     height, width, channels = frame.shape
-    step = max(1, height // (BLOCKS * 32))
-    rows = np.add.reduceat(
-        frame[::step].sum(axis=2, dtype=np.int64), _edges(-(-height // step)), axis=0
+    read = frame[:: max(1, height // (BLOCKS * 32))]
+    # Channel by channel, then row by row: numpy is ten times slower over an axis of three.
+    greys: npt.NDArray[np.unsignedinteger] = np.zeros(
+        read.shape[:2], np.uint16 if frame.dtype == np.uint8 else np.uint32
     )
+    for channel in range(channels):
+        np.add(greys, read[..., channel], out=greys)
+    edges = [*_edges(len(greys)), len(greys)]
+    rows = np.stack([greys[a:b].sum(axis=0, dtype=np.int64) for a, b in pairwise(edges)])
     sums = np.add.reduceat(rows, _edges(width), axis=1)
-    counts = np.diff([*_edges(-(-height // step)), -(-height // step)])[:, None] * np.diff(
-        [*_edges(width), width]
-    )
+    counts = np.diff(edges)[:, None] * np.diff([*_edges(width), width])
     means: npt.NDArray[np.int64] = sums * 16 // (counts * channels)
     return means
 

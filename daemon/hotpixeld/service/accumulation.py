@@ -29,6 +29,8 @@ PHOTOS_BEFORE_MOMENTS = 3
 BATCH_PHOTOS = 4
 COMMIT_PHOTOS = 25
 COMMIT_SPOOL_BYTES = 256 << 20
+# While photos come, so many of a camera must wait before it takes another one's room in memory.
+PHOTOS_BEFORE_SWAP = 25
 
 
 @dataclass
@@ -87,7 +89,7 @@ class Accumulation:
         )
         self.spool = Spool(ledger, folder / "spool")
         self._resident: dict[int, _Resident] = {}
-        self._to_replay: deque[int] = deque()
+        self._to_replay: dict[int, deque[int]] = {}  # by sensor
 
     @property
     def damaged(self) -> dict[int, str]:
@@ -107,7 +109,9 @@ class Accumulation:
         """
         self.stored.open()
         self.spool.open()
-        self._to_replay.extend(photo.id for photo in self.ledger.photos(states=("pending",)))
+        for photo in self.ledger.photos(states=("pending",)):
+            assert photo.sensor_id is not None
+            self._put_off(photo.sensor_id, photo.id)
         with_moments = [s for s in self.ledger.sensors() if self.stored.generations(s.id)]
         for sensor in with_moments:
             try:
@@ -123,6 +127,9 @@ class Accumulation:
 
     def admit(self, photo_id: int, photo: Photo) -> None:
         """Fold a spooled photo whose ledger row is committed, once its sensor has moments.
+
+        Where another sensor's sums would have to go to disk for it, it is replayed later, with
+        more of its own: cameras that alternate do not swap their sums photo by photo.
 
         Raises
         ------
@@ -142,11 +149,15 @@ class Accumulation:
             with transaction(self.ledger.db):
                 for waited in waiting:
                     self.ledger.update_photo(waited.id, statistics="pending")
-            self._to_replay.extend(waited.id for waited in waiting if waited.id != photo_id)
+            others = (waited.id for waited in waiting if waited.id != photo_id)
+            self._put_off(row.sensor_id, *others)
+        if not self._has_room(row.sensor_id):
+            self._put_off(row.sensor_id, photo_id)
+            return
         try:
             resident = self._load_if_good(row.sensor_id)
         except BaseException:
-            self._to_replay.append(photo_id)
+            self._put_off(row.sensor_id, photo_id)
             raise
         if resident is not None:
             self._fold(resident, photo_id, photo)
@@ -175,33 +186,57 @@ class Accumulation:
     @property
     def replays(self) -> int:
         """How many pending photos are not yet folded in memory."""
-        return len(self._to_replay)
+        return sum(map(len, self._to_replay.values()))
 
-    def replay_next(self) -> bool:
+    def is_behind(self, sensor_id: int) -> bool:
+        """Tell whether pending photos of a sensor are not yet folded in memory."""
+        return sensor_id in self._to_replay
+
+    def replay_next(self, *, least_to_swap: int = 1) -> bool:
         """Fold one pending photo that memory does not hold yet; tell whether there was one.
+
+        Parameters
+        ----------
+        least_to_swap
+            So many of a sensor must be pending for another one's sums to make room.
 
         Raises
         ------
         OSError, sqlite3.OperationalError
             As `admit`, or the photo cannot be read now; it stays in the queue.
         """
-        if not self._to_replay:
+        sensor_id = self._next_to_replay(least_to_swap)
+        if sensor_id is None:
             return False
-        row = self.ledger.photo(self._to_replay[0])
-        assert row.sensor_id is not None
+        row = self.ledger.photo(self._to_replay[sensor_id][0])
         try:
-            photo = self._again(row) if row.sensor_id not in self.damaged else None
+            photo = self._again(row) if sensor_id not in self.damaged else None
         except OSError:
-            self._to_replay.rotate(-1)  # it must not stand in others' way
+            self._to_replay[sensor_id].rotate(-1)  # it must not stand in others' way
+            self._to_replay[sensor_id] = self._to_replay.pop(sensor_id)
             raise
         if photo is not None:
-            resident = self._load_if_good(row.sensor_id)
+            resident = self._load_if_good(sensor_id)
             if resident is not None:
                 self._fold(resident, row.id, photo)
-        elif row.sensor_id not in self.damaged:
+        elif sensor_id not in self.damaged:
             self._lose(row)
-        self._to_replay.popleft()
+        self._to_replay[sensor_id].popleft()
+        if not self._to_replay[sensor_id]:
+            del self._to_replay[sensor_id]
         return True
+
+    def _next_to_replay(self, least_to_swap: int) -> int | None:
+        """Return the sensor to go on with: one that memory has room for, else that with most."""
+        for sensor_id in self._to_replay:
+            if self._has_room(sensor_id):
+                return sensor_id
+        most = max(self._to_replay, key=lambda one: len(self._to_replay[one]), default=None)
+        return most if most is not None and len(self._to_replay[most]) >= least_to_swap else None
+
+    def _put_off(self, sensor_id: int, *photo_ids: int) -> None:
+        if photo_ids:
+            self._to_replay.setdefault(sensor_id, deque()).extend(photo_ids)
 
     def _again(self, row: PhotoRow) -> Photo | None:
         data = self.spool.bytes_of(row)
@@ -308,12 +343,11 @@ class Accumulation:
             The disk is full or fails; nothing was dropped.
         """
         files = [self.stored.folder / g["file"] for g in self.stored.generations(sensor_id)]
-        mine = {photo.id for photo in self.ledger.photos(sensor_id=sensor_id)}
         with transaction(self.ledger.db):
             self.ledger.db.execute("DELETE FROM sensors WHERE id = ?", (sensor_id,))
         self._resident.pop(sensor_id, None)
         self.damaged.pop(sensor_id, None)
-        self._to_replay = deque(i for i in self._to_replay if i not in mine)
+        self._to_replay.pop(sensor_id, None)
         empty_log(self.ledger.db)
         for file in files:
             with contextlib.suppress(OSError):  # the next start sweeps what no row names
@@ -345,15 +379,27 @@ class Accumulation:
 
     def _newest(self, sensor_id: int, epoch: int) -> Moments | None:
         moments, again = self.stored.read_newest(sensor_id, epoch)
-        self._to_replay.extend(again)
+        self._put_off(sensor_id, *again)
         return moments
 
     def _empty(self, sensor_id: int) -> Moments:
         sensor = self.ledger.sensor(sensor_id).sensor
         return Moments.empty((sensor.height, sensor.width, sensor.channels), sensor.depth_bits)
 
+    def _has_room(self, sensor_id: int) -> bool:
+        """Tell whether a sensor's sums are in memory, or fit in beside those that are."""
+        if sensor_id in self._resident or not self._resident:
+            return True
+        sensor = self.ledger.sensor(sensor_id).sensor
+        values = sensor.height * sensor.width * sensor.channels
+        needed_bytes = values * (12 if sensor.depth_bits == 8 else 16)
+        return self._held_bytes() + needed_bytes <= self.memory_bytes
+
+    def _held_bytes(self) -> int:
+        return sum(_size_bytes(r.moments) for r in self._resident.values())
+
     def _make_room(self, needed_bytes: int) -> None:
-        held_bytes = sum(_size_bytes(r.moments) for r in self._resident.values())
+        held_bytes = self._held_bytes()
         for sensor_id in list(self._resident):
             if held_bytes + needed_bytes <= self.memory_bytes:
                 return

@@ -34,22 +34,19 @@ class Cores:
     def in_order(
         self, work: Callable[[_In], _Out], items: Iterable[_In]
     ) -> Iterator[tuple[_In, _Out]]:
-        """Yield every item with what ``work`` made of it, in order, working some items ahead."""
+        """Yield every item with what ``work`` made of it, in order, as many ahead as jobs."""
         if self._pool is None:
             for item in items:
                 yield item, work(item)
             return
         source = iter(items)
-        ahead = deque(
-            (item, self._pool.submit(work, item)) for item in islice(source, self.jobs + 1)
-        )
+        ahead = deque((item, self._pool.submit(work, item)) for item in islice(source, self.jobs))
         try:
             while ahead:
                 item, future = ahead.popleft()
-                made = future.result()
+                yield item, future.result()
+                del future  # a decoded photo is large
                 ahead.extend((more, self._pool.submit(work, more)) for more in islice(source, 1))
-                yield item, made
-                del made, future  # a decoded photo is large
         finally:
             for _, future in ahead:
                 future.cancel()

@@ -15,13 +15,15 @@ from hotpixeld.edge.arrow import keep_blocks
 from hotpixeld.edge.names import is_photo_name
 from hotpixeld.edge.photo import read_photo
 from hotpixeld.errors import PhotoError
-from hotpixeld.service.accumulation import BATCH_PHOTOS, PHOTOS_BEFORE_MOMENTS
+from hotpixeld.service.accumulation import PHOTOS_BEFORE_MOMENTS
 from hotpixeld.service.cores import Cores, cores
 
 log = logging.getLogger(__name__)
 
 DEFAULT_MAX_PIXELS = 400_000_000
 DEFAULT_FALSE_ALARMS = 0.01
+# Larger batches save little more time, and every frame in memory takes four bytes a pixel.
+BATCH_PHOTOS = 2
 
 
 @dataclass(frozen=True)

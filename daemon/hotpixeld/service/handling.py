@@ -305,7 +305,7 @@ class Handling:
     def _count_after_all(self, row: PhotoRow, path: Path, photo: Photo, identity: str) -> Outcome:
         """Fold a photo whose bytes were gone when they were needed, and are here again."""
         assert row.sensor_id is not None
-        spool_digest = self.accumulation.spool.keep(photo)
+        spool_digest = self.accumulation.spool.keep_again(photo, row.sensor_id)
         state = self.accumulation.initial_state(row.sensor_id)
         with transaction(self.ledger.db):
             self.ledger.move_photo(row.id, path, identity)

@@ -115,11 +115,21 @@ def read_history(ledger: Ledger, sensor: SensorRow) -> History | None:
     channels = sensor.sensor.channels
     values = np.zeros((len(rows), len(sites), 2 * channels + 1), np.int16)
     known = np.zeros((len(rows), len(sites)), bool)
+    places: dict[bytes, tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]] = {}
     for number, row in enumerate(rows):
-        for there, found in zip(*_unpacked(row["observations"]), strict=True):
-            if (site := place.get((int(there[0]), int(there[1])))) is not None:
-                values[number, site, : len(found)] = found
-                known[number, site] = True
+        there, found = _unpacked(row["observations"])
+        key = there.tobytes()  # most photos were observed at the sites of one ranking
+        if key not in places:
+            pairs = [
+                (place[site], at)
+                for at, site in enumerate(map(tuple, there.tolist()))
+                if site in place
+            ]
+            now, then = np.array(pairs, np.intp).reshape(-1, 2).T
+            places[key] = now, then
+        now, then = places[key]
+        values[number, now, : found.shape[1]] = found[then]
+        known[number, now] = True
     return History(
         Observations(sites.astype(np.intp), values[..., :channels], known),
         [row["at"] for row in rows],

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from hotpixeld.edge.ledger import PhotoRow
+from hotpixeld.service.accumulation import PHOTOS_BEFORE_SWAP
 from hotpixeld.service.reporting import Reporting
 from hotpixeld.service.state import State
 
@@ -16,6 +17,7 @@ RETRY_COPIES_S = 10.0
 HINDRANCES = ("no-space", "output", "original")
 # Of so many times the photos that make a ranking due, arriving photos no longer put it off.
 OVERDUE = 3
+_NEWEST = (1 << 63) - 1  # no row has a greater id
 
 
 class QuietWork:
@@ -39,6 +41,7 @@ class QuietWork:
         self._retried_s = clock_s()
         self._retried_id = 0
         self._backlog_may_wait = True
+        self._backlog_id = _NEWEST
         self._dated: dict[int, int] = {}
 
     def after_photo(self) -> None:
@@ -54,9 +57,9 @@ class QuietWork:
             self.reporting.photo_came()
         for sensor_id in self.state.accumulation.uncommitted(due=True):
             self.state.accumulation.commit(sensor_id)
-        self._replay()  # one for each that arrives, or a steady stream would put it off for ever
-        if not self.state.accumulation.replays:
-            self._rank_next(overdue=OVERDUE)
+        # one for each that arrives, or a steady stream would put it off for ever
+        self._replay(least_to_swap=PHOTOS_BEFORE_SWAP)
+        self._rank_next(overdue=OVERDUE, behind_too=False)
 
     def step(self) -> bool:
         """Do one step; tell whether there may be more to do at once.
@@ -78,18 +81,21 @@ class QuietWork:
     def map_changed(self) -> None:
         """Look through the backlog again, and tell of it."""
         self._backlog_may_wait = True
+        self._backlog_id = _NEWEST
         if self.reporting is not None:
             self.reporting.begin_anew()
 
-    def _replay(self) -> bool:
-        if not self.state.accumulation.replay_next():
+    def _replay(self, *, least_to_swap: int = 1) -> bool:
+        if not self.state.accumulation.replay_next(least_to_swap=least_to_swap):
             return False
         for sensor_id in self.state.accumulation.uncommitted(due=True):
             self.state.accumulation.commit(sensor_id)
         return True
 
-    def _rank_next(self, *, overdue: int) -> bool:
+    def _rank_next(self, *, overdue: int, behind_too: bool = True) -> bool:
         for sensor in self.state.ledger.sensors():
+            if not behind_too and self.state.accumulation.is_behind(sensor.id):
+                continue
             if self.state.detection.is_due(sensor, overdue=overdue):
                 self.state.detection.rank(sensor)
                 self.map_changed()
@@ -105,6 +111,7 @@ class QuietWork:
             self._date_again()
             return False
         outcome = self.state.handling.remake_copy(row)
+        self._backlog_id = row.id
         log.info("backlog: %s: copy %s %s", row.path, outcome.copy, outcome.copy_reason)
         return True
 
@@ -119,7 +126,9 @@ class QuietWork:
         found = self.state.ledger.db.execute(
             "SELECT photos.id FROM photos JOIN sensors ON sensors.id = sensor_id "
             "WHERE photos.map_revision < sensors.map_revision AND copy != 'failed' AND statistics "
-            "IN ('waiting', 'pending', 'folded', 'similar', 'lost') ORDER BY photos.id DESC LIMIT 1"
+            "IN ('waiting', 'pending', 'folded', 'similar', 'lost') AND photos.id < ? "
+            "ORDER BY photos.id DESC LIMIT 1",
+            (self._backlog_id,),  # what stands behind it is done: it is not looked through again
         ).fetchone()
         return self.state.ledger.photo(found[0]) if found else None
 

@@ -24,6 +24,7 @@ class Spool:
     def __init__(self, ledger: Ledger, folder: Path) -> None:
         self.ledger = ledger
         self.folder = folder
+        self._release_from: dict[int, int] = {}  # photos of a sensor before it are not spooled
 
     def open(self) -> None:
         """Make the folder, and remove what no photo of the ledger claims."""
@@ -48,6 +49,11 @@ class Spool:
         """
         write_atomically(self.file(photo.digest), photo.data)
         return hashlib.sha256(photo.data).digest()
+
+    def keep_again(self, photo: Photo, sensor_id: int) -> bytes:
+        """Keep the bytes of a photo that the ledger has had for long; as `keep`."""
+        self._release_from.pop(sensor_id, None)
+        return self.keep(photo)
 
     def bytes_of(self, row: PhotoRow) -> bytes | None:
         """Return a photo's bytes, else the original's if it still stands; None: both are gone.
@@ -89,11 +95,14 @@ class Spool:
 
         Returns the files to unlink once it is committed.
         """
-        settled = self.ledger.db.execute(
-            "SELECT id, digest FROM photos WHERE sensor_id = ? AND spool_digest IS NOT NULL "
-            "AND statistics = 'folded' AND generation < ?",
-            (sensor_id, before),
+        spooled = self.ledger.db.execute(
+            "SELECT id, digest, generation FROM photos WHERE sensor_id = ? AND id >= ? "
+            "AND statistics IN ('waiting', 'pending', 'folded') AND spool_digest IS NOT NULL",
+            (sensor_id, self._release_from.get(sensor_id, 0)),
         ).fetchall()
+        # What is let go now is looked at once more: the transaction may yet be rolled back.
+        self._release_from[sensor_id] = min((row["id"] for row in spooled), default=0)
+        settled = [row for row in spooled if row["generation"] and row["generation"] < before]
         for row in settled:
             self.ledger.update_photo(row["id"], spool_digest=None)
         return [self.file(bytes(row["digest"])) for row in settled]
