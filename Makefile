@@ -62,6 +62,8 @@ SYSTEM_PYTHON ?= /usr/bin/python3
 OPT := $(DESTDIR)/opt/hotpixeld
 ETC := $(DESTDIR)/etc/hotpixeld
 PREFIX ?= /usr/local
+# What pip installs: these sources, or a wheel made of them.
+PACKAGE ?= .
 LOCAL := $(DESTDIR)$(PREFIX)
 SHARE := $(LOCAL)/share
 UNIT_FOLDER ?= /etc/systemd/system
@@ -71,7 +73,7 @@ LIVE := test -z "$(DESTDIR)" && test -d /run/systemd/system
 
 install: ## as a system service: /opt/hotpixeld, config in /etc/hotpixeld (never overwritten), systemd unit
 	$(SYSTEM_PYTHON) -m venv $(OPT)/venv
-	$(OPT)/venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade .
+	$(OPT)/venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade $(PACKAGE)
 	sed -i '1s|^#!.*|#!/opt/hotpixeld/venv/bin/python|' $(OPT)/venv/bin/hotpixeld
 	install -d $(LOCAL)/bin $(UNITS) $(DROP_INS)
 	ln -sfn /opt/hotpixeld/venv/bin/hotpixeld $(LOCAL)/bin/hotpixeld

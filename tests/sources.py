@@ -1,8 +1,9 @@
-"""The sources as git has them in the working tree: no build, cache or environment among them."""
+"""The sources as git has them in the working tree, without build or cache, and what they make."""
 
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -21,3 +22,20 @@ def copy_sources(target: Path) -> None:
     for name in source_files():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target / name)
+
+
+def build(folder: Path, kind: str, into: Path) -> Path:
+    """Build the "sdist" or "wheel" as pip and `build` do, with the setuptools that is installed."""
+    into.mkdir()
+    call = f"from setuptools import build_meta; build_meta.build_{kind}({str(into)!r})"
+    done = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:setuptools", "-c", call],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    (built,) = into.iterdir()
+    return built

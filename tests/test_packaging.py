@@ -1,40 +1,21 @@
 """The sdist has everything, and the wheel that is built from it alone has what is used."""
 
-import subprocess
-import sys
 import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from sources import ROOT, copy_sources, source_files
+from sources import ROOT, build, copy_sources, source_files
 
 pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="NOT TESTED: not in git")
-
-
-def _build(folder: Path, kind: str, into: Path) -> Path:
-    """Build as pip and `build` do it, with the setuptools that is installed."""
-    into.mkdir()
-    call = f"from setuptools import build_meta; build_meta.build_{kind}({str(into)!r})"
-    done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:setuptools", "-c", call],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    (built,) = into.iterdir()
-    return built
 
 
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sdist")
     copy_sources(folder / "source")
-    archive = _build(folder / "source", "sdist", folder / "dist")
+    archive = build(folder / "source", "sdist", folder / "dist")
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
     return folder / archive.name.removesuffix(".tar.gz")
@@ -42,7 +23,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(sdist: Path) -> set[str]:
-    with zipfile.ZipFile(_build(sdist, "wheel", sdist.parent / "wheel")) as archive:
+    with zipfile.ZipFile(build(sdist, "wheel", sdist.parent / "wheel")) as archive:
         return set(archive.namelist())
 
 
