@@ -30,6 +30,18 @@ def test_a_serial_of_zeros_or_blanks_is_none(serial: str) -> None:
     assert with_exif(pictures.exif(serial=serial)).sensor.serial == ""
 
 
+@pytest.mark.parametrize("written", ['="{}"', ">{}</Camera:RigCameraIndex>"])
+def test_the_cameras_of_a_rig_that_share_a_serial_are_told_apart(written: str) -> None:
+    serials = []
+    for camera in range(4):
+        exif = pictures.exif(serial="PI04")
+        exif[0x02BC] = b"<x Camera:RigCameraIndex" + written.format(camera).encode() + b" />"
+        serials.append(with_exif(exif).sensor.serial)
+    assert serials == [f"PI04 rig {camera}" for camera in range(4)]
+    exif[0x02BC] = b'<x Camera:RigCameraIndex="many" />'
+    assert with_exif(exif).sensor.serial == "PI04"
+
+
 def test_names_are_stripped_and_printable() -> None:
     sensor = with_exif(pictures.exif(make="NIKON   \0", model="A\x1b[31m\n B")).sensor
     assert (sensor.make, sensor.model) == ("NIKON", "A [31m B")

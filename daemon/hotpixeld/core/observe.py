@@ -82,12 +82,17 @@ class Observations:
     known: npt.NDArray[np.bool_]
 
     def at(self, row: int, column: int) -> Observed | None:
-        """Return (photos, channels) of the known photos at the nearest site within 1 pixel."""
+        """Return (photos, channels) of the known photos at the site of a place."""
+        site = self.site_of(row, column)
+        return None if site is None else self.values[self.known[:, site], site]
+
+    def site_of(self, row: int, column: int) -> int | None:
+        """Return the number of the nearest site within 1 pixel; None where there is none."""
         if not len(self.sites):
             return None
         away = np.abs(self.sites - np.array([row, column])).max(axis=1)
         nearest = int(np.argmin(away))
-        return self.values[self.known[:, nearest], nearest] if away[nearest] <= 1 else None
+        return nearest if away[nearest] <= 1 else None
 
 
 def signed(observed: Observed) -> npt.NDArray[np.int64]:

@@ -15,6 +15,9 @@ import hotpixeld
 
 _MAKE, _MODEL, _SOFTWARE_OF_COPY, _DATE_TIME, _ORIENTATION = 0x010F, 0x0110, 0x000B, 0x0132, 0x0112
 _DNG_CAMERA_SERIAL = 0xC62F
+_XMP = 0x02BC
+# Cameras of several lenses write one serial for all; this says which of them (Pix4D's XMP).
+_CAMERA_OF_RIG = re.compile(rb"Camera:RigCameraIndex\s*(?:=\s*[\"']|>)\s*([0-9]{1,3})\s*[\"'<]")
 _EXIF_IFD = 0x8769
 _EXPOSURE_S, _ISO, _ISO_SPEED = 0x829A, 0x8827, 0x8833
 _BODY_SERIAL = 0xA431
@@ -36,7 +39,8 @@ class ExifFacts:
     ----------
     make, model, serial : str
         Stripped and printable; empty where the photo does not say. ``serial`` is the body's
-        (0xA431, or DNG's 0xC62F); one of zeros only is none.
+        (0xA431, or DNG's 0xC62F), with ``rig N`` where it is the N-th camera of a rig that shares
+        one serial; one of zeros only is none.
     captured_at : datetime or None
         Always with a time zone, so that any two compare: the camera's offset where it wrote one,
         else this machine's local zone. Fractions of a second are in it.
@@ -83,13 +87,19 @@ def _facts(exif: Image.Exif) -> ExifFacts:
     return ExifFacts(
         make=_text(base.get(_MAKE)),
         model=_text(base.get(_MODEL)),
-        serial=serial if serial.strip("0 ") else "",
+        serial=" ".join([*([serial] if serial.strip("0 ") else []), *_camera_of_rig(base)]),
         captured_at=_captured_at(base, details),
         iso=_iso(details),
         exposure_s=_positive(details.get(_EXPOSURE_S)),
         orientation=_orientation(base.get(_ORIENTATION)),
         own_mark=is_own_mark(_text(base.get(_SOFTWARE_OF_COPY))),
     )
+
+
+def _camera_of_rig(base: dict[int, Any]) -> list[str]:
+    packet = base.get(_XMP)
+    found = _CAMERA_OF_RIG.search(packet) if isinstance(packet, bytes) else None
+    return [f"rig {int(found[1])}"] if found else []
 
 
 def is_own_mark(text: str) -> bool:

@@ -42,26 +42,22 @@ class History:
 
     def of(self, row: int, column: int) -> tuple[Dating, list[str]] | None:
         """Date what is at a place; with it come the times of the photos that it counts."""
-        observed = self.observations.at(row, column)
-        if observed is None or not len(observed):
+        site = self.observations.site_of(row, column)
+        if site is None or not self.observations.known[:, site].any():
             return None
-        site = self._site(row, column)
         known = self.observations.known[:, site]
         times = [time for time, seen in zip(self.times, known, strict=True) if seen]
         light = Light(self.surroundings[:, site], self.iso, self.exposure_s, self.depth_bits)
-        return date(observed, light.of(known)), times
+        return date(self.observations.values[known, site], light.of(known)), times
 
     def prediction(self, row: int, column: int) -> Prediction:
         """Return how exposure and ISO tell what a photo shows at a place."""
-        observed = self.observations.at(row, column)
-        if observed is None or not len(observed):
+        site = self.observations.site_of(row, column)
+        if site is None or not self.observations.known[:, site].any():
             return Prediction()
-        known = self.observations.known[:, self._site(row, column)]
-        return predict(signed(observed), (self.iso * self.exposure_s)[known])
-
-    def _site(self, row: int, column: int) -> int:
-        away = np.abs(self.observations.sites - np.array([row, column])).max(axis=1)
-        return int(np.argmin(away))
+        known = self.observations.known[:, site]
+        series = signed(self.observations.values[known, site])
+        return predict(series, (self.iso * self.exposure_s)[known])
 
     def is_gone(self, row: int, column: int) -> bool:
         """Tell whether enough later photos would show it and do not."""
