@@ -207,6 +207,7 @@ def false_alarm_table(seeds: Sequence[int], photo_counts: Sequence[int]) -> str:
 def dating_table(seeds: Sequence[int], photos: int = 40) -> str:
     """Return how well onsets of defects of 20 DN and more are dated."""
     errors: list[int] = []
+    between: list[bool] = []
     for seed in seeds:
         rng = np.random.default_rng([seed, 5])
         plain = scattered(rng, 240, 320, 12, apart_px=30)
@@ -230,13 +231,15 @@ def dating_table(seeds: Sequence[int], photos: int = 40) -> str:
             if np.abs(excess).max() < 20:
                 continue
             light = Light(around[:, number], iso, exposure_s)
-            by = date(values[:, number], light).by
-            errors.append(photos if by is None else abs(by - defect.onset))
+            found = date(values[:, number], light)
+            errors.append(photos if found.likely is None else abs(found.likely - defect.onset))
+            after, by = -1 if found.after is None else found.after, found.by or 0
+            between.append(after < defect.onset <= by)
     within = [sum(error <= limit for error in errors) for limit in (1, 2, 3)]
     shares = " | ".join(f"{count / max(1, len(errors)):.0%}" for count in within)
     return (
-        "| onsets dated (>= 20 DN) | within 1 photo | 2 | 3 |\n|---|---|---|---|\n"
-        f"| {len(errors)} | {shares} |"
+        "| onsets dated (>= 20 DN) | within 1 photo | 2 | 3 | between after and by |\n"
+        f"|---|---|---|---|---|\n| {len(errors)} | {shares} | {np.mean(between):.0%} |"
     )
 
 

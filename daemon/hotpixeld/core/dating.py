@@ -22,7 +22,7 @@ _GAIN = 2.0  # log evidence against earlier photos having it; of old defects 1 i
 _GONE_GAIN = 10.0  # and against later ones: to let a defect go is the graver mistake
 _GONE_PHOTOS = 15  # fewer photos without it do not show that it has healed
 _NEARNESS = np.array([1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0])  # what a date off by up to 3 is worth
-_HARDLY_EARLIER = 0.25  # the probability that it set in before what is said
+_HARDLY_EARLIER, _HARDLY_LATER = 0.05, 0.1  # probability of an onset before or after what is said
 _MOST_PHOTOS = 2000  # older observations say no more
 _GOOD_SIGMA = 20.0  # a good pixel's residuals: 1.25 local spreads, in 1/16
 _STRAY = 0.03  # of all photos, something of the scene stands off at the site
@@ -36,8 +36,11 @@ class Dating:
     Attributes
     ----------
     after, by : int or None
-        It set in after photo ``after``, most likely with photo ``by``; ``after`` is None where it
-        was there from the first photo on, both are None where it never shows.
+        It set in after photo ``after`` and with photo ``by`` at the latest: between them lies the
+        onset of 97 of 100. ``after`` is None where it was there from the first photo on, both are
+        None where it never shows.
+    likely : int or None
+        The photo with which it most likely set in, give or take three.
     last_seen : int or None
         The last photo that shows it.
     gone : bool
@@ -46,6 +49,7 @@ class Dating:
 
     after: int | None
     by: int | None
+    likely: int | None
     last_seen: int | None
     gone: bool
 
@@ -63,7 +67,7 @@ def date(observed: Observed, light: Light | None = None) -> Dating:
     skipped = max(0, len(observed) - _MOST_PHOTOS)
     recent = signed(observed)[skipped:].astype(np.float64)
     if not len(recent) or not (recent >= SHOWN).any():
-        return Dating(None, None, None, gone=False)
+        return Dating(None, None, None, None, gone=False)
     start, stop = _segment(recent)
     for _ in range(3):
         speaks = _log_likelihood_ratio(recent, float(recent[start:stop].mean()))
@@ -71,27 +75,29 @@ def date(observed: Observed, light: Light | None = None) -> Dating:
     gone = len(recent) - stop >= _GONE_PHOTOS and float(-speaks[stop:].sum()) >= _GONE_GAIN
     end = stop if gone else len(recent)
     there = slice(skipped, skipped + end)
-    after, by = _onset(onset_evidence(observed[there], light and light.of(there)))
+    after, likely, by = _onset(onset_evidence(observed[there], light and light.of(there)))
     seen = np.flatnonzero(recent[:end] >= SHOWN)
     return Dating(
         after=None if after is None else after + skipped,
         by=by + skipped,
+        likely=likely + skipped,
         last_seen=int(seen[-1]) + skipped if len(seen) else None,
         gone=gone,
     )
 
 
-def _onset(evidence: npt.NDArray[np.float64]) -> tuple[int | None, int]:
-    """Return after which photo it set in, and most likely with which."""
+def _onset(evidence: npt.NDArray[np.float64]) -> tuple[int | None, int, int]:
+    """Return after which photo it set in, most likely with which, and with which at the latest."""
     if evidence.max() - evidence[0] < _GAIN:
-        return None, 0
+        return None, 0, 0
     probability = np.exp(evidence - evidence.max())
     probability /= probability.sum()
     reach = len(_NEARNESS) // 2
     worth = np.convolve(probability, _NEARNESS)[reach : reach + len(evidence)]
-    by = 1 + int(np.argmax(worth[1:]))
-    earliest = 1 + int(np.searchsorted(np.cumsum(probability[1:]), _HARDLY_EARLIER))
-    return min(earliest, by) - 1, by
+    likely = 1 + int(np.argmax(worth[1:]))
+    sure = np.cumsum(probability[1:]) / probability[1:].sum()
+    earliest, latest = 1 + np.searchsorted(sure, (_HARDLY_EARLIER, 1 - _HARDLY_LATER)).astype(int)
+    return min(int(earliest), likely) - 1, likely, max(int(latest), likely)
 
 
 def _segment(series: npt.NDArray[np.float64]) -> tuple[int, int]:
