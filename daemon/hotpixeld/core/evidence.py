@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from hotpixeld.core.edges import edges_of
 from hotpixeld.core.fields import Field, Progress, Steadiness, Sums
 from hotpixeld.core.null import Null, fitted
 from hotpixeld.core.screening import (
@@ -27,8 +28,9 @@ _CLIP = 4.0  # robust: no subpixel counts more than four spreads in its surround
 _FLOOR = 0.6  # nowhere is the spread taken below this share of the whole channel's
 _SCREEN = 2.4  # levels below are nobody's suspects and not part of the tail
 _SURELY_BAD = 6.0  # the first guess at what good subpixels do not reach
+_FAR_SHARE = 3e-6  # so few good subpixels are beyond that their loss changes no fit
 _STEADY_SHARE, _MOST_STEADY = 0.3, 6.0
-_NO_TAIL, _GOOD_TAIL = 1.1, 1.4  # powers of the fitted tail
+_NO_TAIL, _GOOD_TAIL = 0.65, 0.83  # powers of the fitted tail
 _LEAST_BLOCKS = 200  # to learn the phases from
 _ENOUGH_BLOCKS = 20_000
 _MEAN_ABS_TO_SIGMA = 1.2533
@@ -112,6 +114,8 @@ def weighed(
         on_progress()
     subpixels = int(np.prod(shape))
     off, calmer = (_emptied(parts) for parts in found)
+    off = edges_of(sums, normals[0]).eased(off, _SCREEN)
+    calmer = edges_of(steadiness, normals[1]).eased(calmer, _SCREEN)
     return (
         Evidence(shape, off, _null_of(off, subpixels, shape, sums.count)),
         Evidence(shape, calmer, _null_of(calmer, subpixels // 2, shape, sums.count)),
@@ -195,6 +199,7 @@ def _null_of(beyond: Beyond, subpixels: int, shape: tuple[int, int, int], photos
     greatest = np.zeros(blocks, np.float32)
     great = sizes > _SCREEN + 1  # no limit is below
     np.maximum.at(greatest, block[great], sizes[great])
+    surely = min(0.3, -np.log10(_FAR_SHARE * subpixels))
     limit = _SURELY_BAD
     null = fitted(ordered, _SCREEN, subpixels)
     for _ in range(8):
@@ -205,7 +210,7 @@ def _null_of(beyond: Beyond, subpixels: int, shape: tuple[int, int, int], photos
         null = fitted(_without(ordered, sizes[left_out]), _SCREEN, good)
         if null.power < _NO_TAIL:
             null = _of_the_cleaner_side(beyond.levels[~left_out], null)
-        again = max(null.level(0.3), _SCREEN + 1)
+        again = max(null.level(surely), _SCREEN + 1)
         if abs(again - limit) < 0.02:
             break
         limit = again
