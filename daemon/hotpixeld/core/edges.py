@@ -47,9 +47,7 @@ class Edges:
             bias, factor = self.lines[axis, number, :, channel[outer]].T
             levels[outer] = (levels[outer] - bias) * factor
         kept = np.abs(levels) >= least
-        return (
-            beyond if kept.all() and not outer.size else Beyond(beyond.places[kept], levels[kept])
-        )
+        return Beyond(beyond.places[kept], levels[kept])
 
 
 def edges_of(field: Field, normal: Normal) -> Edges:
@@ -75,10 +73,8 @@ def _learned(
     along: int = 1,
 ) -> Levels:
     """Return (lines, 2, channels): bias and factor of each line of ``values``."""
-    block, phase = (
-        np.ix_(rows // BLOCK_PX, columns // BLOCK_PX),
-        (np.ix_(rows % BLOCK_PX, columns % BLOCK_PX)),
-    )
+    block = np.ix_(rows // BLOCK_PX, columns // BLOCK_PX)
+    phase = np.ix_(rows % BLOCK_PX, columns % BLOCK_PX)
     levels = (values * normal.inverse[block] - normal.bias[phase]) * normal.factor[phase]
     clipped = np.clip(levels, -_CLIP, _CLIP)
     bias = clipped.mean(axis=along, keepdims=True)
