@@ -38,7 +38,7 @@ def test_level_and_score_are_each_others_inverse() -> None:
 
 def test_fewer_photos_ask_for_a_higher_level() -> None:
     null = null_of(np.random.default_rng(1).standard_normal(500_000))
-    levels = [null.of_few(photos).level(2.0) for photos in (10, 20, 40, 1000)]
+    levels = [null.of_few(photos, 1.5).level(2.0) for photos in (10, 20, 40, 1000)]
     assert levels == sorted(levels, reverse=True)
     assert levels[-1] == pytest.approx(null.level(2.0), rel=0.01)
 

@@ -105,6 +105,26 @@ def test_clipped_skies_confirm_no_good_pixel() -> None:
     assert [is_real(candidate) for candidate in confirmed(ranked(frames))] == [True]
 
 
+def test_pages_of_text_with_one_margin_confirm_nothing_amid_their_white() -> None:
+    rng = np.random.default_rng(1)
+    pages = []
+    for _ in range(20):
+        page = Image.new("L", (320, 240), 252)
+        for row in range(20, 220, 14):
+            text = "".join(rng.choice(list("abcdefghijklm nopqrstu"), 40))
+            ImageDraw.Draw(page).text((30, row), text, fill=20)
+        grey = np.asarray(page)[..., None].repeat(3, 2) + rng.normal(0, 1.5, (240, 320, 3))
+        pages.append(saved(np.clip(grey, 0, 255)))
+    ranking = ranked(pages)
+    assert not confirmed(ranking)
+    assert {c.reason for c in ranking.candidates} <= {
+        reasons.CLIPPED,
+        reasons.NOT_SURE,
+        reasons.REGION,
+        reasons.SMEARED,
+    }
+
+
 def test_block_corners_that_gather_a_bias_are_not_confirmed() -> None:
     rng = np.random.default_rng(7)
     corner = np.zeros((240, 320, 3))

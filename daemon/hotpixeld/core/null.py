@@ -21,7 +21,6 @@ GREATEST_SCORE = 300.0
 _SHARES = (8e-3, 4e-3, 2e-3, 1e-3, 5e-4, 2.5e-4, 1e-4)  # of all good subpixels
 _ANCHOR = 1e-3  # the fitted tail holds exactly here
 _LEAST_COUNT = 30  # a quantile with fewer beyond it says little
-_FEW_PHOTOS = 1.5  # measured on made cameras without defects, 15 to 40 photos
 _GAUSSIAN_SHARE = 0.02  # about so many Gaussian ones are beyond the least floor in use
 _STEEPEST, _FLATTEST = 1.0, 0.4  # no tail is lighter than a Gaussian's
 _EXPONENTIAL = 0.5
@@ -54,12 +53,13 @@ class Null:
     power: float
     one_sided: bool = False
 
-    def of_few(self, photos: int) -> "Null":
+    def of_few(self, photos: int, heavier: float) -> "Null":
         """Return this null with a heavier tail for sums over ``photos`` photos.
 
-        Of a few photos each can still decide: beyond what is seen the tail is heavier than there.
+        Of a few photos each can still decide: beyond what is seen the tail is heavier than there,
+        by the share ``heavier`` over the number of photos.
         """
-        return replace(self, power=self.power * (1 - _FEW_PHOTOS / max(photos, 5)))
+        return replace(self, power=self.power * (1 - min(0.5, heavier / photos)))
 
     def scores(self, levels: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Return -log10 of the expected number of good subpixels that reach each of ``levels``.

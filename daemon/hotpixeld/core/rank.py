@@ -27,6 +27,7 @@ LEAST_PHOTOS = 5
 MOST_CANDIDATES = 500
 BRIGHT_FLOOR = 4.0 / 255  # of full scale: less is block corners and fixed pattern, and not seen
 DARK_FLOOR = 8.0 / 255  # small faint dark spots are specks of dust, and less seen than bright ones
+CLIPPED = 235 / 255  # of full scale, about a spot in the mean: most photos are white there
 LEAST_SHARE = 0.1  # of the photos
 RANKINGS_MARGIN = 1.0  # a sensor is ranked again and again, with mostly the same photos
 CALM_MARGIN = 2.0  # a texture that keeps its brightness varies little too, of a few photos
@@ -214,6 +215,9 @@ def _judge(
         return "candidate", reasons.NOT_SURE
     if region is not None:
         return "held", region
+    light_dn = max(m - e for m, e in zip(spot.mean_dn, spot.excess_dn, strict=True))
+    if light_dn >= CLIPPED * full_scale:
+        return "candidate", reasons.CLIPPED
     if spot.strength_dn < floor_dn:
         return "candidate", reasons.TOO_FAINT
     if share < LEAST_SHARE:

@@ -8,6 +8,7 @@ RARELY_SHOWS = "rarely-shows"  # sure in the sum, but few photos carry it
 REGION = "region"  # many at once side by side: a date stamp, a logo
 LINKED = "seen-in-other-size"  # the same body has a defect there at another geometry
 BORDER = "border"  # a frame or bar along the edge of the picture
+CLIPPED = "clipped"  # the photos are white there, and white says nothing
 SMEARED = "smeared"  # wide and soft: dust, or pixels that move (lens correction, zoom)
 
 # of a whole ranking
@@ -37,6 +38,7 @@ FOR_PEOPLE = {
     REGION: "part of a larger region, such as a date stamp or a logo",
     LINKED: "the same camera has a defect there in its photos of another size or turn",
     BORDER: "part of a border of the picture",
+    CLIPPED: "the photos are clipped to white there, which says nothing of a pixel",
     SMEARED: "wide and soft, as dust or moved pixels are",
     FEW_PHOTOS: "too few photos yet",
     LITTLE_VARIETY: "the photos vary too little",
