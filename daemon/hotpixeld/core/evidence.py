@@ -30,7 +30,7 @@ _SCREEN = 2.4  # levels below are nobody's suspects and not part of the tail
 _SURELY_BAD = 6.0  # the first guess at what good subpixels do not reach
 _FAR_SHARE = 3e-6  # so few good subpixels are beyond that their loss changes no fit
 _STEADY_SHARE, _MOST_STEADY = 0.3, 6.0
-_NO_TAIL, _GOOD_TAIL = 0.65, 0.83  # powers of the fitted tail
+_NO_TAIL, _GOOD_TAIL = 0.8, 0.83  # powers of the fitted tail
 # By how much a tail is heavier for few photos: measured on made cameras without defects, 15 to 40
 # photos. A variance of few photos is the more uncertain one.
 _FEW_OFF, _FEW_STEADY = 1.5, 3.5
@@ -204,7 +204,7 @@ def _null_of(beyond: Beyond, subpixels: int, shape: tuple[int, int, int]) -> Nul
     greatest = np.zeros(blocks, np.float32)
     great = sizes > _SCREEN + 1  # no limit is below
     np.maximum.at(greatest, block[great], sizes[great])
-    surely = min(0.3, -np.log10(_FAR_SHARE * subpixels))
+    surely = min(0.3, -np.log10(_FAR_SHARE * max(subpixels, 1)))
     limit = _SURELY_BAD
     null = fitted(ordered, _SCREEN, subpixels)
     for _ in range(8):
