@@ -50,7 +50,7 @@ class Sums:
 
     def values(self, rows: slice) -> npt.NDArray[np.int32]:
         """Return the summed residuals of these rows."""
-        total = self.parts[0].residual[rows]
+        total = self.parts[0].residual[rows].astype(np.int32, copy=False)
         for part in self.parts[1:]:
             total = total + part.residual[rows]
         return total

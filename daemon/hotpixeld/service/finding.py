@@ -155,6 +155,6 @@ def _fold(finding: SensorFinding, threads: Cores) -> None:
             return
         frame = finding.batch[0]
         height, width, channels = frame.shape
-        finding.moments = Moments.empty((height, width, channels), 8 * frame.itemsize)
+        finding.moments = Moments.empty((height, width, channels), 8 * frame.itemsize, few=True)
     finding.moments.fold(finding.batch, threads.spread)
     finding.batch.clear()
