@@ -92,20 +92,33 @@ def phase_sums(
     if (compiled := kernel.chosen()) is not None:
         compiled.phase_sums(values, inverse, PHASE_UNIT, total, sizes)
         return total, sizes
-    across = width // BLOCK_PX
+    across, block = width // BLOCK_PX, BLOCK_PX * channels
     for row in range(0, rows // BLOCK_PX * BLOCK_PX, BLOCK_PX):
-        scale = inverse[row // BLOCK_PX, :across, None] * np.float32(PHASE_UNIT)
+        scale = _across(inverse[row // BLOCK_PX] * np.float32(PHASE_UNIT), width)
         for chunk in _chunks(BLOCK_PX, width * channels):
-            part = values[row : row + BLOCK_PX, : across * BLOCK_PX][chunk]
-            blocks = part.reshape(len(part), across, BLOCK_PX, channels)
-            level = np.multiply(blocks, scale, dtype=np.float32)
-            np.clip(level, -_PHASE_LIMIT, _PHASE_LIMIT, out=level)
-            whole = level.astype(np.int32)
+            part = values[row : row + BLOCK_PX][chunk].reshape(-1, width * channels)
+            level = part[:, : across * block].astype(np.float32)
+            level *= scale[: across * block]
+            np.maximum(np.minimum(level, _PHASE_LIMIT, out=level), -_PHASE_LIMIT, out=level)
+            whole = level.astype(np.int32).reshape(len(level), across, block)
             for first in range(0, across, _MOST_BLOCKS):
                 some = whole[:, first : first + _MOST_BLOCKS]
-                total[chunk] += some.sum(axis=1, dtype=np.int32)
-                sizes[chunk] += np.abs(some).sum(axis=1, dtype=np.int32)
+                sizes[chunk] += _over_blocks(np.abs(some)).reshape(-1, BLOCK_PX, channels)
+                total[chunk] += _over_blocks(some).reshape(-1, BLOCK_PX, channels)
     return total, sizes
+
+
+def _over_blocks(values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Return the sum over the second of three axes; the values are spoilt.
+
+    One half is added to the other as long as there are two: long rows are added faster than many.
+    """
+    count = values.shape[1]
+    while count > 1:
+        half = count // 2
+        values[:, :half] += values[:, count - half : count]
+        count -= half
+    return values[:, :1]
 
 
 @dataclass(frozen=True)
@@ -212,20 +225,21 @@ def _screened(
         wide = [_across(inverse[row // BLOCK_PX], width) for inverse in inverses]
         for chunk in _chunks(min(BLOCK_PX, rows - row), values):
             level, calm = (
-                np.multiply(field[row:][chunk].reshape(-1, values), scale, dtype=np.float32)
-                for field, scale in zip(fields, wide, strict=True)
+                field[row:][chunk].reshape(-1, values).astype(np.float32) for field in fields
             )
-            for part, (bias, factor) in zip((level, calm), tiles, strict=True):
+            for part, scale, (bias, factor) in zip((level, calm), wide, tiles, strict=True):
+                np.multiply(part, scale, out=part)
                 np.subtract(part, bias[chunk], out=part)
                 np.multiply(part, factor[chunk], out=part)
             start = (row + chunk.start) * values
             calm_at = np.flatnonzero(calm >= np.float32(screen.least))
             calmer = Beyond(calm_at + start, calm.reshape(-1)[calm_at])
-            np.clip(calm, 0, np.float32(screen.most), out=calm)
+            np.minimum(np.maximum(calm, 0, out=calm), np.float32(screen.most), out=calm)
             calm *= np.float32(screen.share)
-            level += np.copysign(calm, level, out=calm)
-            at = np.flatnonzero(np.abs(level, out=calm) >= np.float32(screen.least))
-            yield Beyond(at + start, level.reshape(-1)[at]), calmer
+            calm += np.abs(level)
+            at = np.flatnonzero(calm >= np.float32(screen.least))
+            off = np.copysign(calm.reshape(-1)[at], level.reshape(-1)[at])
+            yield Beyond(at + start, off), calmer
 
 
 def _across(blocks: npt.NDArray[np.float32], width: int) -> npt.NDArray[np.float32]:
