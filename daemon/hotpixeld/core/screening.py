@@ -4,6 +4,7 @@ The compiled kernel does the same where it was built (`kernel/screening.c`), to 
 are of integers, and what is left of floating point is single operations in one order.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,7 @@ def phase_sums(
             part = values[row : row + BLOCK_PX][chunk].reshape(-1, width * channels)
             level = part[:, : across * block].astype(np.float32)
             level *= scale[: across * block]
-            np.maximum(np.minimum(level, _PHASE_LIMIT, out=level), -_PHASE_LIMIT, out=level)
+            np.clip(level, -_PHASE_LIMIT, _PHASE_LIMIT, out=level)
             whole = level.astype(np.int32).reshape(len(level), across, block)
             for first in range(0, across, _MOST_BLOCKS):
                 some = whole[:, first : first + _MOST_BLOCKS]
@@ -136,6 +137,13 @@ class Normal:
     inverse: Blocks
     bias: npt.NDArray[np.float32]
     factor: npt.NDArray[np.float32]
+
+    @functools.cached_property
+    def rows(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Bias and factor of a block's 16 rows across the whole frame, and no less."""
+        times = 1, self.inverse.shape[1], 1
+        bias, factor = np.tile(self.bias, times), np.tile(self.factor, times)
+        return bias.reshape(BLOCK_PX, -1), factor.reshape(BLOCK_PX, -1)
 
 
 @dataclass(frozen=True)
@@ -220,21 +228,21 @@ def _screened(
     """Yield what `screened` returns, chunk by chunk, as numpy does it."""
     rows, width, channels = fields[0].shape
     values = width * channels
-    tiles = [[_across(part, width) for part in (normal.bias, normal.factor)] for normal in normals]
     for row in range(0, rows, BLOCK_PX):
         wide = [_across(inverse[row // BLOCK_PX], width) for inverse in inverses]
         for chunk in _chunks(min(BLOCK_PX, rows - row), values):
             level, calm = (
                 field[row:][chunk].reshape(-1, values).astype(np.float32) for field in fields
             )
-            for part, scale, (bias, factor) in zip((level, calm), wide, tiles, strict=True):
+            for part, scale, normal in zip((level, calm), wide, normals, strict=True):
+                bias, factor = normal.rows
                 np.multiply(part, scale, out=part)
-                np.subtract(part, bias[chunk], out=part)
-                np.multiply(part, factor[chunk], out=part)
+                np.subtract(part, bias[chunk, :values], out=part)
+                np.multiply(part, factor[chunk, :values], out=part)
             start = (row + chunk.start) * values
             calm_at = np.flatnonzero(calm >= np.float32(screen.least))
             calmer = Beyond(calm_at + start, calm.reshape(-1)[calm_at])
-            np.minimum(np.maximum(calm, 0, out=calm), np.float32(screen.most), out=calm)
+            np.clip(calm, 0, np.float32(screen.most), out=calm)
             calm *= np.float32(screen.share)
             calm += np.abs(level)
             at = np.flatnonzero(calm >= np.float32(screen.least))
@@ -243,12 +251,9 @@ def _screened(
 
 
 def _across(blocks: npt.NDArray[np.float32], width: int) -> npt.NDArray[np.float32]:
-    """Repeat to a row's length: a row's blocks (n, channels), or the phases (16, 16, channels)."""
-    if blocks.ndim == 2:
-        wide: npt.NDArray[np.float32] = np.repeat(blocks, BLOCK_PX, axis=0)[:width].reshape(-1)
-        return wide
-    tiled: npt.NDArray[np.float32] = np.tile(blocks, (1, blocks_of(width), 1))[:, :width]
-    return tiled.reshape(BLOCK_PX, -1)
+    """Repeat a row of blocks (n, channels) to the length of a row of subpixels."""
+    wide: npt.NDArray[np.float32] = np.repeat(blocks, BLOCK_PX, axis=0)[:width].reshape(-1)
+    return wide
 
 
 def _chunks(rows: int, row_values: int) -> Iterator[slice]:
