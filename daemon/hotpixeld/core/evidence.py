@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.fields import Field, Progress, Steadiness, Sums
+from hotpixeld.core.moments import Spread
 from hotpixeld.core.null import Null, fitted
 from hotpixeld.core.screening import (
     BLOCK_PX,
@@ -14,7 +16,6 @@ from hotpixeld.core.screening import (
     Beyond,
     Normal,
     Screen,
-    Spread,
     bands_of,
     block_sums,
     blocks_of,
@@ -72,7 +73,9 @@ class Evidence:
     def suspects(self, score: float) -> Suspects:
         """Return those that reach ``score``."""
         chosen = np.abs(self.beyond.levels) >= self.null.level(score)
-        rows, columns, channels = np.unravel_index(self.beyond.places[chosen], self.shape)
+        rows, columns, channels = np.unravel_index(
+            self.beyond.places[chosen].astype(np.intp), self.shape
+        )
         return Suspects(rows, columns, channels, self.beyond.levels[chosen])
 
 
@@ -92,37 +95,74 @@ def weighed(
     normals: tuple[Normal, Normal],
     spread: Spread,
     on_progress: Progress,
-) -> tuple[Evidence, Evidence]:
+) -> tuple["Found", "Found"]:
     """Return what stands off its neighbours, and what varies less than they do.
 
     To the first, steadiness adds its share: tone curve and clipping leave a defect less room to
     vary, so that what stands off and is steady besides is surer.
     """
-    shape = sums.shape
+    shape, photos, subpixels = sums.shape, sums.count, int(np.prod(sums.shape))
     screen = Screen(_SCREEN, _STEADY_SHARE, _MOST_STEADY)
-    found: tuple[list[Beyond], list[Beyond]] = ([], [])
+    found = Found(shape, photos, subpixels, []), Found(shape, photos, subpixels // 2, [])
 
-    def work(rows: slice) -> tuple[Beyond, Beyond]:
-        return screened((sums.values(rows), steadiness.values(rows)), normals, rows, screen)
+    def work(rows: slice) -> tuple[_Located, _Located]:
+        fields = sums.values(rows), steadiness.values(rows)
+        off, calm = screened(fields, normals, rows, screen)
+        return _located(off, rows, shape), _located(calm, rows, shape)
 
-    for rows, both in zip(bands_of(shape[0]), spread(work, bands_of(shape[0])), strict=True):
-        for parts, part in zip(found, both, strict=True):
-            start = rows.start * shape[1] * shape[2]
-            parts.append(Beyond(part.places + np.int64(start), part.levels))
+    for both in spread(work, bands_of(shape[0])):
+        for one, band in zip(found, both, strict=True):
+            one.bands.append(band)
         on_progress()
-    subpixels = int(np.prod(shape))
-    off, calmer = (_emptied(parts) for parts in found)
-    return (
-        Evidence(shape, off, _null_of(off, subpixels, shape, sums.count)),
-        Evidence(shape, calmer, _null_of(calmer, subpixels // 2, shape, sums.count)),
-    )
+    return found
 
 
-def _emptied(parts: list[Beyond]) -> Beyond:
-    """Return all of them as one, and let go of the parts."""
-    whole = joined(parts)
-    parts.clear()
-    return whole
+@dataclass(frozen=True)
+class _Located:
+    """What is beyond the screen, places counted through the whole field, and in which blocks."""
+
+    beyond: Beyond
+    blocks: npt.NDArray[np.int32]
+
+
+def _located(beyond: Beyond, rows: slice, shape: tuple[int, int, int]) -> _Located:
+    """Return what a band's subpixels are in the whole field."""
+    row_values = shape[1] * shape[2]
+    row = beyond.places // row_values
+    across = (beyond.places - row * row_values) // (BLOCK_PX * shape[2])
+    blocks = (row + rows.start) // BLOCK_PX * blocks_of(shape[1]) + across
+    narrow = shape[0] * row_values < 2**32
+    places: npt.NDArray[np.integer[Any]] = np.add(
+        beyond.places, rows.start * row_values, dtype=np.int64
+    ).astype(np.uint32 if narrow else np.int64)
+    return _Located(Beyond(places, beyond.levels), blocks.astype(np.int32))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is beyond the screen of one evidence, band by band.
+
+    Attributes
+    ----------
+    shape : (height, width, channels)
+    photos, subpixels : int
+        How many there are in all; of `subpixels` those that could have been found.
+    bands : list
+    """
+
+    shape: tuple[int, int, int]
+    photos: int
+    subpixels: int
+    bands: list[_Located]
+
+    def evidence(self) -> Evidence:
+        """Fit the null, and let go of the bands."""
+        beyond = joined([band.beyond for band in self.bands])
+        blocks = np.concatenate([band.blocks for band in self.bands])
+        self.bands.clear()
+        count = blocks_of(self.shape[0]) * blocks_of(self.shape[1])
+        null = _null_of(beyond.levels, blocks, count, self.subpixels)
+        return Evidence(self.shape, beyond, null.of_few(self.photos))
 
 
 def _spread_of(
@@ -183,46 +223,36 @@ def _phases_of(
     return (total / counted).astype(np.float32), scale.astype(np.float32)
 
 
-def _null_of(beyond: Beyond, subpixels: int, shape: tuple[int, int, int], photos: int) -> Null:
+def _null_of(
+    levels: npt.NDArray[np.float32],
+    block: npt.NDArray[np.int32],
+    blocks: int,
+    subpixels: int,
+) -> Null:
     """Fit the null to what is beyond the screen, leaving out what stands round a clear defect.
 
     A defect spoils its block, so blocks that hold a level beyond any good subpixel's are left out,
     and the fit is repeated until no more are.
     """
-    sizes = np.abs(beyond.levels)
+    sizes = np.abs(levels)
     ordered = np.sort(sizes)
-    block, blocks = _blocks_at(beyond.places, shape)
     greatest = np.zeros(blocks, np.float32)
-    great = sizes > _SCREEN + 1  # no limit is below
+    great = np.flatnonzero(sizes > _SCREEN + 1)  # no limit is below
     np.maximum.at(greatest, block[great], sizes[great])
     limit = _SURELY_BAD
-    null = fitted(ordered, _SCREEN, subpixels)
     for _ in range(8):
         clear = greatest > limit
         share = float(clear.mean())
         good = round(subpixels * max(1 - share, 0.1))
-        left_out = clear[block]
+        left_out = clear.take(block)
         null = fitted(_without(ordered, sizes[left_out]), _SCREEN, good)
         if null.power < _NO_TAIL:
-            null = _of_the_cleaner_side(beyond.levels[~left_out], null)
+            null = _of_the_cleaner_side(levels[~left_out], null)
         again = max(null.level(0.3), _SCREEN + 1)
         if abs(again - limit) < 0.02:
             break
         limit = again
-    return null.of_few(photos)
-
-
-def _blocks_at(
-    places: npt.NDArray[np.integer], shape: tuple[int, int, int]
-) -> tuple[npt.NDArray[np.int32], int]:
-    """Return the number of the block that each place is in, and how many blocks there are."""
-    down, across = blocks_of(shape[0]), blocks_of(shape[1])
-    rows, left = np.divmod(places, shape[1] * shape[2])
-    rows //= BLOCK_PX
-    rows *= across
-    left //= BLOCK_PX * shape[2]
-    rows += left
-    return rows.astype(np.int32), down * across
+    return null
 
 
 def _without(

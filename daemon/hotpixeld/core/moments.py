@@ -8,7 +8,7 @@ holds for them by construction.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,18 @@ _BATCH = 64  # a batch's sums of 8-bit values stay within 16 bits
 _BAND_VALUES = 131_072  # a band and its temporaries stay within the cache
 _SPREAD_ROWS = 256  # what one thread does at a time
 
-Spread = Callable[[Callable[[slice], None], Iterable[slice]], Iterable[None]]
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+class Spread(Protocol):
+    """Calls a function for every item and yields what it returns, in order, as `map` does.
+
+    The ``map`` of a thread pool does so on several cores.
+    """
+
+    def __call__(self, work: Callable[[_In], _Out], items: Iterable[_In], /) -> Iterator[_Out]:
+        """Return what ``work`` made of the items."""
 
 
 class MomentsFullError(OverflowError):
@@ -124,8 +135,7 @@ class Moments:
         frames
             In C order, or RGB in four bytes a pixel; any other layout is copied first.
         spread
-            Calls a function for every band of rows, as `map` does; the ``map`` of a thread pool
-            does so on several cores. Where it raises, the moments are spoilt.
+            What works on the bands of rows. Where it raises, the moments are spoilt.
 
         Raises
         ------

@@ -318,7 +318,11 @@ class _Backfill:
         """Rank an old epoch, date its defects, record its photos, and let its moments go."""
         pixels = read_pixels(self.ledger.db, row.id)
         if epoch.moments.count >= self.config.detection.min_photos:
-            ranking = rank([epoch.moments], false_alarms=self.config.detection.false_alarms)
+            ranking = rank(
+                [epoch.moments],
+                false_alarms=self.config.detection.false_alarms,
+                spread=self.state.accumulation.spread,
+            )
             pixels = with_old_epoch(pixels, ranking.candidates, Span(before, *epoch.span))
         number = self.ledger.db.execute(
             "SELECT min(coalesce(min(epoch), 0), -1) - 1 FROM photos WHERE sensor_id = ?",

@@ -91,11 +91,9 @@ def find(arguments: Sequence[str], *, jobs: int = 1) -> Finding:
             del read  # the next photo wants its memory
         for finding in findings.values():
             _fold(finding, threads)
-    keep_blocks(0)
-    for finding in findings.values():
-        if finding.moments is not None:
-            finding.ranking = rank([finding.moments], false_alarms=DEFAULT_FALSE_ALARMS)
-            finding.moments = None
+        keep_blocks(0)
+        for finding in findings.values():
+            _rank(finding, threads)
     ordered = sorted(findings.values(), key=lambda f: (-f.photos, f.sensor.key))
     return Finding(ordered, skipped, time.monotonic() - start_s)
 
@@ -158,3 +156,10 @@ def _fold(finding: SensorFinding, threads: Cores) -> None:
         finding.moments = Moments.empty((height, width, channels), 8 * frame.itemsize, few=True)
     finding.moments.fold(finding.batch, threads.spread)
     finding.batch.clear()
+
+
+def _rank(finding: SensorFinding, threads: Cores) -> None:
+    if finding.moments is not None:
+        parts, false_alarms = [finding.moments], DEFAULT_FALSE_ALARMS
+        finding.ranking = rank(parts, false_alarms=false_alarms, spread=threads.spread)
+        finding.moments = None
