@@ -119,9 +119,9 @@ def _fold_rows(megapixels: int, runs: int) -> Iterator[Row]:
 
 
 def _copy_rows(runs: int) -> Iterator[Row]:
-    data = jpeg(24, 1)
     generator = np.random.default_rng(5)
     spots = generator.integers(20, 3980, (50, 2)).tolist()
+    data = jpeg(24, 1, spots)
     photo = read_photo(data, "a.jpg", max_pixels=_MOST_PIXELS)
     footprints = [footprint_at(photo.frame, row, column) for row, column in spots]
 
