@@ -14,7 +14,6 @@ from hotpixeld.core.screening import (
     Beyond,
     Normal,
     Screen,
-    Spread,
     bands_of,
     block_sums,
     blocks_of,
@@ -22,6 +21,7 @@ from hotpixeld.core.screening import (
     phase_sums,
     screened,
 )
+from hotpixeld.core.spread import Spread
 
 _CLIP = 4.0  # robust: no subpixel counts more than four spreads in its surroundings' spread
 _FLOOR = 0.6  # nowhere is the spread taken below this share of the whole channel's

@@ -7,13 +7,14 @@ holds for them by construction.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core import kernel
 from hotpixeld.core.residual import add_residuals
+from hotpixeld.core.spread import Spread
 
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Shape = tuple[int, int, int]
@@ -22,8 +23,6 @@ MAX_PHOTOS = 65_000  # 65,000 x 255^2 < 2^32; and for 16 bits 65,000^2 x 65,535^
 _BATCH = 64  # a batch's sums of 8-bit values stay within 16 bits
 _BAND_VALUES = 65_536  # a band and its temporaries stay within the cache
 _SPREAD_ROWS = 256  # what one thread does at a time
-
-Spread = Callable[[Callable[[slice], None], Iterable[slice]], Iterable[None]]
 
 
 class MomentsFullError(OverflowError):

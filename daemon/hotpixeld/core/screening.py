@@ -4,9 +4,9 @@ The compiled kernel does the same where it was built (`kernel/screening.c`), to 
 are of integers, and what is left of floating point is single operations in one order.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,19 +22,6 @@ _MOST_BLOCKS = 16_384  # sums of so many clipped values stay within 31 bits
 
 Values = npt.NDArray[np.signedinteger]
 Blocks = npt.NDArray[np.float32]
-
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
-
-
-class Spread(Protocol):
-    """Calls a function for every item and yields what it returns, in order, as `map` does.
-
-    The ``map`` of a thread pool does so on several cores.
-    """
-
-    def __call__(self, work: Callable[[_In], _Out], items: Iterable[_In], /) -> Iterator[_Out]:
-        """Return what ``work`` made of the items."""
 
 
 def bands_of(height: int, rows: int = BAND_ROWS) -> Iterator[slice]:

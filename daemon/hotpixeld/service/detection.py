@@ -146,6 +146,7 @@ class Detection:
             false_alarms=self.config.detection.false_alarms,
             observations=history.observations if history else None,
             on_progress=self.on_progress,
+            spread=self.accumulation.spread,
         )
         kin = kin_of(self.ledger, sensor)
         candidates = informed(ranking.candidates, kin, self.ledger)
