@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.fields import Field, Progress, Steadiness, Sums
-from hotpixeld.core.moments import Spread
 from hotpixeld.core.null import Null, fitted
 from hotpixeld.core.screening import (
     BLOCK_PX,
@@ -23,6 +22,7 @@ from hotpixeld.core.screening import (
     phase_sums,
     screened,
 )
+from hotpixeld.core.spread import Spread
 
 _CLIP = 4.0  # robust: no subpixel counts more than four spreads in its surroundings' spread
 _FLOOR = 0.6  # nowhere is the spread taken below this share of the whole channel's

@@ -7,14 +7,15 @@ holds for them by construction.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core import kernel
 from hotpixeld.core.residual import add_residuals
+from hotpixeld.core.spread import Spread
 
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Shape = tuple[int, int, int]
@@ -24,19 +25,6 @@ MAX_PHOTOS = 65_000  # 65,000 x 255^2 < 2^32; and for 16 bits 65,000^2 x 65,535^
 _BATCH = 64  # a batch's sums of 8-bit values stay within 16 bits
 _BAND_VALUES = 131_072  # a band and its temporaries stay within the cache
 _SPREAD_ROWS = 256  # what one thread does at a time
-
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
-
-
-class Spread(Protocol):
-    """Calls a function for every item and yields what it returns, in order, as `map` does.
-
-    The ``map`` of a thread pool does so on several cores.
-    """
-
-    def __call__(self, work: Callable[[_In], _Out], items: Iterable[_In], /) -> Iterator[_Out]:
-        """Return what ``work`` made of the items."""
 
 
 class MomentsFullError(OverflowError):

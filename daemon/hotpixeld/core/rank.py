@@ -16,12 +16,13 @@ from hotpixeld.core import reasons
 from hotpixeld.core.defects import Candidate, PixelState
 from hotpixeld.core.evidence import Evidence, Profile, every_suspect, weighed
 from hotpixeld.core.fields import Progress, Steadiness, Sums, combined
-from hotpixeld.core.moments import Moments, Spread
+from hotpixeld.core.moments import Moments
 from hotpixeld.core.observe import Observations, shows_in
 from hotpixeld.core.regions import held_regions
 from hotpixeld.core.residual import RESIDUAL_UNIT
 from hotpixeld.core.screening import BAND_ROWS, bands_of
 from hotpixeld.core.spots import Spot, grouped, measured, without_ghosts
+from hotpixeld.core.spread import Spread
 
 LEAST_PHOTOS = 5
 MOST_CANDIDATES = 500

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotpixeld.core.moments import Frame, Moments, Spread
+from hotpixeld.core.moments import Frame, Moments
+from hotpixeld.core.spread import Spread
 from hotpixeld.edge.database import empty_log, transaction
 from hotpixeld.edge.ledger import Ledger, PhotoRow, StatisticsState
 from hotpixeld.edge.photo import Photo
