@@ -185,8 +185,10 @@ def _add_set_up(commands: _Commands) -> None:
         "checks the machine: folders, rights, inotify limits, file system, space, clock, versions",
     )
     _config(doctor)
+    _json(doctor)
     check = _command(commands, "check-config", "say whether the config file is good")
-    check.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the same as -c FILE")
+    _config(check)
     _command(commands, "config-schema", "the JSON Schema of the config file, for editors")
     drop_in = _command(
         commands, "systemd-dropin", "what opens the service's sandbox for this config's folders"
