@@ -277,3 +277,22 @@ def test_errors_name_the_place_and_exit_as_the_interface_says(
 
 def test_config_schema_is_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert "properties" in as_json(capsys, "config-schema")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("stauts", "there is no 'stauts', did you mean status?\nhelp: hotpixeld --help"),
+        ("pixels lst", "did you mean list?\nhelp: hotpixeld pixels --help"),
+        ("photos list --state foldd", "did you mean folded?\nhelp: hotpixeld photos list --help"),
+        ("photos list --state qqq", "there are: 'waiting', 'pending'"),
+        ("run --confg x", "unrecognized arguments: --confg x\nhelp: hotpixeld --help"),
+    ],
+)
+def test_a_slip_of_the_hand_is_told_with_what_was_probably_meant(
+    typed: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(typed.split())
+    assert ended.value.code == 2
+    assert meant in capsys.readouterr().err

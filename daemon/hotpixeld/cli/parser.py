@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from hotpixeld import __version__
 
 if TYPE_CHECKING:
-    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # no public name
+    _Commands = argparse._SubParsersAction["_Parser"]  # no public name
 
 _LIST_FORMATS = (
     "dcraw",
@@ -37,9 +39,20 @@ PHOTO_STATES = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in an error what was probably meant, and where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            near = difflib.get_close_matches(wrong[1], re.findall(r"[\w-]+", wrong[2]), 1)
+            message = message[: wrong.start()] + f"there is no {wrong[1]!r}"
+            message += f", did you mean {near[0]}?" if near else f"; there are: {wrong[2]}"
+        self.exit(2, f"{self.prog}: {message}\nhelp: {self.prog} --help\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; a chosen command stands in ``command`` (and ``action``)."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hotpixeld",
         description="Finds a camera's stuck, hot and dead pixels in its ordinary photos and "
         "writes repaired copies.",

@@ -39,6 +39,7 @@ def find_config(explicit: Path | None, environ: Mapping[str, str]) -> Path:
     raise UsageError(
         "no config file: name one with -c or in $HOTPIXELD_CONFIG, or write "
         + " or ".join(str(place) for place in places)
+        + " (three keys are enough: import, output, state)"
     )
 
 
