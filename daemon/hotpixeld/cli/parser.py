@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from hotpixeld import __version__
 
 if TYPE_CHECKING:
-    _Commands = argparse._SubParsersAction["_Parser"]  # no public name
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # no public name
 
 _LIST_FORMATS = (
     "dcraw",
@@ -52,7 +52,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; a chosen command stands in ``command`` (and ``action``)."""
-    parser = _Parser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="hotpixeld",
         description="Finds a camera's stuck, hot and dead pixels in its ordinary photos and "
         "writes repaired copies.",
