@@ -102,8 +102,10 @@ complete -c hotpixeld -n '__fish_seen_subcommand_from correct' -l reencode -d 'J
 complete -c hotpixeld -n '__fish_seen_subcommand_from correct' -l force -d 'overwrite OUT'
 complete -c hotpixeld -n '__fish_seen_subcommand_from doctor' -s h -l help -d 'show this help message and exit'
 complete -c hotpixeld -n '__fish_seen_subcommand_from doctor' -s c -l config -r -F -d 'the config file'
+complete -c hotpixeld -n '__fish_seen_subcommand_from doctor' -l json -d 'one JSON document on stdout'
 complete -c hotpixeld -n '__fish_seen_subcommand_from check-config' -s h -l help -d 'show this help message and exit'
-complete -c hotpixeld -n '__fish_seen_subcommand_from check-config' -F
+complete -c hotpixeld -n '__fish_seen_subcommand_from check-config' -F -d 'the same as -c FILE'
+complete -c hotpixeld -n '__fish_seen_subcommand_from check-config' -s c -l config -r -F -d 'the config file'
 complete -c hotpixeld -n '__fish_seen_subcommand_from config-schema' -s h -l help -d 'show this help message and exit'
 complete -c hotpixeld -n '__fish_seen_subcommand_from systemd-dropin' -s h -l help -d 'show this help message and exit'
 complete -c hotpixeld -n '__fish_seen_subcommand_from systemd-dropin' -s c -l config -r -F -d 'the config file'
