@@ -14,7 +14,7 @@ from PIL import Image
 from rig import check_exact
 
 from fakecamera import FakeCamera, Shot
-from running import RunningDaemon, running, wait_for
+from running import RunningDaemon, cpu_of, running, wait_for
 
 
 def memory_bytes(pid: int) -> int:
@@ -197,11 +197,6 @@ def idle(folder: Path, *, photos: int, seconds: float, most_share: float) -> Non
         assert written_by(process) == written
         assert cpu_of(process) - cpu_s <= most_share * seconds
         assert daemon.stop() == 0
-
-
-def cpu_of(process: Path) -> float:
-    fields = (process / "stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def written_by(process: Path) -> str:
