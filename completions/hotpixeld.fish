@@ -67,7 +67,7 @@ complete -c hotpixeld -n '__fish_seen_subcommand_from pixels; and __fish_seen_su
 complete -c hotpixeld -n '__fish_seen_subcommand_from pixels; and __fish_seen_subcommand_from import' -l format -x -a 'dcraw rawtherapee jpegpixi siril pixinsight phd2 mask json'
 complete -c hotpixeld -n '__fish_seen_subcommand_from pixels; and __fish_seen_subcommand_from import' -F
 complete -c hotpixeld -n '__fish_seen_subcommand_from sensors; and not __fish_seen_subcommand_from list forget' -a list -d 'cameras, their photos and size on disk'
-complete -c hotpixeld -n '__fish_seen_subcommand_from sensors; and not __fish_seen_subcommand_from list forget' -a forget -d 'drop all that is known of one camera'
+complete -c hotpixeld -n '__fish_seen_subcommand_from sensors; and not __fish_seen_subcommand_from list forget' -a forget -d 'drop one camera; its photos are not counted again'
 complete -c hotpixeld -n '__fish_seen_subcommand_from sensors; and not __fish_seen_subcommand_from list forget' -s h -l help -d 'show this help message and exit'
 complete -c hotpixeld -n '__fish_seen_subcommand_from sensors; and __fish_seen_subcommand_from list' -s h -l help -d 'show this help message and exit'
 complete -c hotpixeld -n '__fish_seen_subcommand_from sensors; and __fish_seen_subcommand_from list' -s c -l config -r -F -d 'the config file'

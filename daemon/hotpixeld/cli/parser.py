@@ -150,7 +150,7 @@ def _add_ledger(commands: _Commands) -> None:
     listing = _command(actions, "list", "cameras, their photos and size on disk")
     _config(listing)
     _json(listing)
-    forget = _command(actions, "forget", "drop all that is known of one camera")
+    forget = _command(actions, "forget", "drop one camera; its photos are not counted again")
     _config(forget)
     forget.add_argument("key", metavar="KEY")
     photos = _command(commands, "photos", "the ledger of photos")
