@@ -141,16 +141,15 @@ def _take(finding: SensorFinding, photo: _Read, threads: Cores) -> bool:
     finding.signatures.append(photo.signature)
     finding.photos += 1
     finding.batch.append(photo.frame)
-    ripe = finding.moments is not None or finding.photos >= PHOTOS_BEFORE_MOMENTS
-    if ripe and len(finding.batch) >= BATCH_PHOTOS:
+    if len(finding.batch) >= BATCH_PHOTOS:
         _fold(finding, threads)
     return True
 
 
 def _fold(finding: SensorFinding, threads: Cores) -> None:
+    if not finding.batch:
+        return
     if finding.moments is None:
-        if finding.photos < PHOTOS_BEFORE_MOMENTS:
-            return
         frame = finding.batch[0]
         height, width, channels = frame.shape
         finding.moments = Moments.empty((height, width, channels), 8 * frame.itemsize, few=True)
@@ -159,7 +158,7 @@ def _fold(finding: SensorFinding, threads: Cores) -> None:
 
 
 def _rank(finding: SensorFinding, threads: Cores) -> None:
-    if finding.moments is not None:
+    if finding.moments is not None and finding.photos >= PHOTOS_BEFORE_MOMENTS:
         parts, false_alarms = [finding.moments], DEFAULT_FALSE_ALARMS
         finding.ranking = rank(parts, false_alarms=false_alarms, spread=threads.spread)
-        finding.moments = None
+    finding.moments = None
