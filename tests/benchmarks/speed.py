@@ -36,8 +36,8 @@ _MOST_PIXELS = 10**9
 
 
 def main(arguments: Sequence[str] = ()) -> None:
-    """Print the table; ``arguments``: photos of each `find` (24; issue: 100), runs (5)."""
-    photos = int(arguments[0]) if arguments else 24
+    """Print the table; ``arguments``: photos of each `find` (100), runs (5)."""
+    photos = int(arguments[0]) if arguments else 100
     runs = int(arguments[1]) if len(arguments) > 1 else 5
     keep_blocks(BATCH + 2)
     print("| what | bar | measured |")
