@@ -254,6 +254,18 @@ def test_correct_works_at_the_edges_with_alpha_and_with_palettes(
         assert corrected.convert("RGB").getpixel((x, y)) == (40, 40, 40)
 
 
+def test_correct_says_so_where_nothing_is_to_be_seen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = tmp_path / "flat.png"
+    Image.new("RGB", (60, 40), (40, 90, 20)).save(photo)
+    code, out, _ = run(capsys, "correct", photo, "30,20")
+    assert code == 0
+    assert "0 pixels repaired" in out
+    assert "nothing to repair" in out
+    assert np.array_equal(Image.open(tmp_path / "c_flat.png"), Image.open(photo))
+
+
 def test_errors_name_the_place_and_exit_as_the_interface_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
