@@ -68,6 +68,7 @@ _hotpixeld() {
         "find --jobs") words= ;;
         "correct -o"|"correct --output") files=1 ;;
         "doctor -c"|"doctor --config") files=1 ;;
+        "check-config -c"|"check-config --config") files=1 ;;
         "systemd-dropin -c"|"systemd-dropin --config") files=1 ;;
         *) case "$command" in
             "") words="run scan rebuild status report pixels sensors photos backfill find correct doctor check-config config-schema systemd-dropin -h --help --version" ;;
@@ -93,8 +94,8 @@ _hotpixeld() {
             "backfill") words="-h --help -c --config --jobs --scheduler" files=1 ;;
             "find") words="-h --help --top --jobs --json" files=1 ;;
             "correct") words="-h --help -o --output --displayed --reencode --force" files=1 ;;
-            "doctor") words="-h --help -c --config" ;;
-            "check-config") words="-h --help" files=1 ;;
+            "doctor") words="-h --help -c --config --json" ;;
+            "check-config") words="-h --help -c --config" files=1 ;;
             "config-schema") words="-h --help" ;;
             "systemd-dropin") words="-h --help -c --config" ;;
         esac ;;

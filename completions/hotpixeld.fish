@@ -67,7 +67,7 @@ complete -c hotpixeld -n '__fish_seen_subcommand_from pixels; and __fish_seen_su
 complete -c hotpixeld -n '__fish_seen_subcommand_from pixels; and __fish_seen_subcommand_from import' -l format -x -a 'dcraw rawtherapee jpegpixi siril pixinsight phd2 mask json'
 complete -c hotpixeld -n '__fish_seen_subcommand_from pixels; and __fish_seen_subcommand_from import' -F
 complete -c hotpixeld -n '__fish_seen_subcommand_from sensors; and not __fish_seen_subcommand_from list forget' -a list -d 'cameras, their photos and size on disk'
-complete -c hotpixeld -n '__fish_seen_subcommand_from sensors; and not __fish_seen_subcommand_from list forget' -a forget -d 'drop all that is known of one camera'
+complete -c hotpixeld -n '__fish_seen_subcommand_from sensors; and not __fish_seen_subcommand_from list forget' -a forget -d 'drop one camera; its photos are not counted again'
 complete -c hotpixeld -n '__fish_seen_subcommand_from sensors; and not __fish_seen_subcommand_from list forget' -s h -l help -d 'show this help message and exit'
 complete -c hotpixeld -n '__fish_seen_subcommand_from sensors; and __fish_seen_subcommand_from list' -s h -l help -d 'show this help message and exit'
 complete -c hotpixeld -n '__fish_seen_subcommand_from sensors; and __fish_seen_subcommand_from list' -s c -l config -r -F -d 'the config file'
@@ -102,8 +102,10 @@ complete -c hotpixeld -n '__fish_seen_subcommand_from correct' -l reencode -d 'J
 complete -c hotpixeld -n '__fish_seen_subcommand_from correct' -l force -d 'overwrite OUT'
 complete -c hotpixeld -n '__fish_seen_subcommand_from doctor' -s h -l help -d 'show this help message and exit'
 complete -c hotpixeld -n '__fish_seen_subcommand_from doctor' -s c -l config -r -F -d 'the config file'
+complete -c hotpixeld -n '__fish_seen_subcommand_from doctor' -l json -d 'one JSON document on stdout'
 complete -c hotpixeld -n '__fish_seen_subcommand_from check-config' -s h -l help -d 'show this help message and exit'
-complete -c hotpixeld -n '__fish_seen_subcommand_from check-config' -F
+complete -c hotpixeld -n '__fish_seen_subcommand_from check-config' -F -d 'the same as -c FILE'
+complete -c hotpixeld -n '__fish_seen_subcommand_from check-config' -s c -l config -r -F -d 'the config file'
 complete -c hotpixeld -n '__fish_seen_subcommand_from config-schema' -s h -l help -d 'show this help message and exit'
 complete -c hotpixeld -n '__fish_seen_subcommand_from systemd-dropin' -s h -l help -d 'show this help message and exit'
 complete -c hotpixeld -n '__fish_seen_subcommand_from systemd-dropin' -s c -l config -r -F -d 'the config file'

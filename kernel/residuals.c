@@ -185,10 +185,36 @@ FAST static void next_row(Strip *strip, const Frame *frame, const Rules *rules, 
         add_weighed(strip->residual[c][(rows + 1) % 4] + 3, weight, width, total[c]);
 }
 
-/* Add the residuals of a rectangle to `total`, whose rows are `total_row` values apart. */
+/* One row of sums in its place among the other channels. */
+static inline void put(const int16_t (*sums)[STRIP_PX], Py_ssize_t channels, Py_ssize_t width,
+                       int32_t *restrict wide, int16_t *restrict narrow)
+{
+    if (channels == 3) /* one pass over what is far away */
+        for (Py_ssize_t i = 0; i < width; i++)
+            for (int c = 0; c < 3; c++)
+                if (narrow)
+                    narrow[3 * i + c] += sums[c][i];
+                else
+                    wide[3 * i + c] += sums[c][i];
+    else
+        for (Py_ssize_t c = 0; c < channels; c++)
+            for (Py_ssize_t i = 0; i < width; i++)
+                if (narrow)
+                    narrow[i * channels + c] += sums[c][i];
+                else
+                    wide[i * channels + c] += sums[c][i];
+}
+
+/* Where a rectangle's residuals go: int32, or int16 where few photos were added. */
+typedef struct {
+    uint8_t *data;
+    Py_ssize_t row_values, value_bytes;
+} Total;
+
+/* Add the residuals of a rectangle to `total`. */
 FAST static void add_rectangle(const Frame *frames, int count, const Rules *rules, Strip *strips,
                           Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
-                          int32_t *total, Py_ssize_t total_row)
+                          Total total)
 {
     Py_ssize_t channels = rules->shape.channels;
     for (Py_ssize_t x = left; x < right; x += STRIP_PX) {
@@ -203,15 +229,14 @@ FAST static void add_rectangle(const Frame *frames, int count, const Rules *rule
                 next_row(&strips[i], &frames[i], rules, top - 5 + rows, rows, x, width, sums);
             if (rows < 10)
                 continue;
-            int32_t *out = total + (rows - 10) * total_row + (x - left) * channels;
-            if (channels == 3) /* one pass over what is far away */
-                for (Py_ssize_t i = 0; i < width; i++)
-                    out[3 * i] += sums[0][i], out[3 * i + 1] += sums[1][i],
-                        out[3 * i + 2] += sums[2][i];
+            uint8_t *out = total.data
+                           + ((rows - 10) * total.row_values + (x - left) * channels)
+                                 * total.value_bytes;
+            const int16_t(*all)[STRIP_PX] = (const int16_t(*)[STRIP_PX])sums;
+            if (total.value_bytes == 2)
+                put(all, channels, width, NULL, (int16_t *)(void *)out);
             else
-                for (Py_ssize_t c = 0; c < channels; c++)
-                    for (Py_ssize_t i = 0; i < width; i++)
-                        out[i * channels + c] += sums[c][i];
+                put(all, channels, width, (int32_t *)(void *)out, NULL);
         }
     }
 }
@@ -244,7 +269,7 @@ PyObject *add_residuals(PyObject *self, PyObject *arguments)
     int count = take_frames(given, views, frames, &shape);
     if (count < 0)
         goto without_frames;
-    if (sums_fit(&total, shape, 4) < 0)
+    if (sums_fit(&total, shape, total.itemsize == 2 ? 2 : 4) < 0)
         goto done;
     if (top < 0 || top > bottom || bottom > shape.height) {
         refuse("rows outside of the frame");
@@ -256,10 +281,10 @@ PyObject *add_residuals(PyObject *self, PyObject *arguments)
         goto done;
     }
     Py_ssize_t row = shape.width * shape.channels;
+    const Total all = {(uint8_t *)total.buf + top * row * total.itemsize, row, total.itemsize};
     const Rules rules = rules_for(shape);
     Py_BEGIN_ALLOW_THREADS
-    add_rectangle(frames, count, &rules, strips, top, bottom, 0, shape.width,
-                  (int32_t *)total.buf + top * row, row);
+    add_rectangle(frames, count, &rules, strips, top, bottom, 0, shape.width, all);
     free(strips);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);
@@ -305,7 +330,7 @@ PyObject *residual_at(PyObject *self, PyObject *arguments)
     memset(residuals, 0, (size_t)out.len);
     for (Py_ssize_t i = 0; i < number; i++, residuals += shape.channels)
         add_rectangle(&frame, 1, &rules, strip, site[2 * i], site[2 * i] + 1, site[2 * i + 1],
-                      site[2 * i + 1] + 1, residuals, shape.channels);
+                      site[2 * i + 1] + 1, (Total){(uint8_t *)residuals, shape.channels, 4});
     free(strip);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);

@@ -21,13 +21,18 @@ static inline int advance_of(int symbol)
     return symbol == 0 ? 64 : size || run == 15 ? run + 1 : 0;
 }
 
-static void make_table(Table *table, const uint16_t *full)
+static void make_dc(Table *table, const uint16_t *full)
 {
     table->full = full;
     for (uint32_t bits = 0; bits < 1 << SHORT_DC; bits++) {
         uint16_t entry = full[bits << (16 - SHORT_DC)];
         table->dc[bits] = length_of(entry) <= SHORT_DC ? entry : 0;
     }
+}
+
+static void make_ac(Table *table, const uint16_t *full)
+{
+    table->full = full;
     for (uint32_t bits = 0; bits < 1 << SHORT; bits++) {
         int used = 0, advanced = 0, ended = 0;
         while (used < SHORT && !ended) {
@@ -167,10 +172,13 @@ PyObject *walk(PyObject *self, PyObject *arguments)
     int64_t end;
     Py_BEGIN_ALLOW_THREADS
     Mcu mcu = {.owners = owner_of, .blocks = blocks};
-    for (Py_ssize_t i = 0; i < count; i++)
-        make_table(&made[i], (const uint16_t *)tables.buf + i * ENTRIES);
-    for (Py_ssize_t i = 0; i < blocks; i++)
+    for (Py_ssize_t i = 0; i < blocks; i++) {
         mcu.dc[i] = &made[dc_of[i]], mcu.ac[i] = &made[ac_of[i]];
+        if (!memchr(dc_of, dc_of[i], (size_t)i)) /* the first that uses it */
+            make_dc(&made[dc_of[i]], (const uint16_t *)tables.buf + dc_of[i] * ENTRIES);
+        if (!memchr(ac_of, ac_of[i], (size_t)i))
+            make_ac(&made[ac_of[i]], (const uint16_t *)tables.buf + ac_of[i] * ENTRIES);
+    }
     end = walk_mcus(stream.buf, stream.len, &mcu, mcus, number, numbers, starts.buf, values.buf);
     free(made);
     Py_END_ALLOW_THREADS

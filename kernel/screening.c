@@ -5,6 +5,7 @@
 enum {
     BLOCK_PX = 16,
     BLOCK_MOST = BLOCK_PX * MOST_CHANNELS,
+    SOME = 16,      /* at a time */
     BLOCKS = 16384, /* sums of so many clipped values stay within 31 bits */
     PHASE_LIMIT = 1 << 16,
 };
@@ -134,7 +135,6 @@ static inline void widened(const int16_t *restrict from, int32_t *restrict to, P
 FAST static void phase_row(const Field *field, const float *wide, Py_ssize_t from, Py_ssize_t blocks,
                            Py_ssize_t n, int64_t *total, int64_t *size)
 {
-    enum { SOME = 16 };
     int32_t sums[BLOCK_MOST], sizes[BLOCK_MOST], room[SOME * BLOCK_MOST];
     for (Py_ssize_t start = 0; start < blocks; start += BLOCKS) {
         Py_ssize_t stop = blocks - start < BLOCKS ? blocks : start + BLOCKS;
@@ -222,7 +222,7 @@ typedef struct {
     Py_ssize_t count;
 } Found;
 
-/* One block's row of n values; a bit of `beyond` for either evidence. */
+/* Some blocks' row of n values; a bit of `beyond` for either evidence. */
 static inline void weigh(const int32_t *restrict residual, const int16_t *restrict steady,
                          const float *restrict wide, const float *restrict calm_wide,
                          const float *restrict bias, const float *restrict factor,
@@ -249,46 +249,50 @@ static inline void weigh(const int32_t *restrict residual, const int16_t *restri
                               | (calms[i] >= rules.screen) << 1);
 }
 
-static inline void gather(const uint8_t *beyond, const float *levels, const float *calms,
-                          Py_ssize_t at, Py_ssize_t n, Found *off, Found *calm)
+/* What has this bit, from place `at` on. Of eight neighbours one in five has any; there each is
+ * written where the next one goes, which is no further than its own place, and counted if it has. */
+static inline void gather(const uint8_t *restrict beyond, int bit, const float *restrict levels,
+                          Py_ssize_t at, Py_ssize_t n, Found *found)
 {
-    for (Py_ssize_t start = 0; start < n; start += 8) { /* n is a multiple of 16 */
+    int32_t *restrict place = found->places;
+    float *restrict level = found->levels;
+    Py_ssize_t count = found->count;
+    for (Py_ssize_t start = 0; start < n; start += 8) {
         uint64_t eight;
-        memcpy(&eight, beyond + start, 8);
-        if (!eight)
+        memcpy(&eight, beyond + start, 8); /* what is behind n is 0 */
+        if (!(eight >> bit & 0x0101010101010101u))
             continue;
-        for (Py_ssize_t i = start; i < start + 8; i++) {
-            if (beyond[i] & 1) {
-                off->places[off->count] = (int32_t)(at + i);
-                off->levels[off->count++] = levels[i];
-            }
-            if (beyond[i] & 2) {
-                calm->places[calm->count] = (int32_t)(at + i);
-                calm->levels[calm->count++] = calms[i];
-            }
+        Py_ssize_t stop = n - start < 8 ? n : start + 8;
+        for (Py_ssize_t i = start; i < stop; i++) {
+            place[count] = (int32_t)(at + i);
+            level[count] = levels[i];
+            count += beyond[i] >> bit & 1;
         }
     }
+    found->count = count;
 }
 
 /* One row; `phases` are those of the row: bias and factor, then those of the calm, each (16, 16,
- * channels) with the next 16 x 16 behind. */
+ * channels) with the next 16 x 16 behind. Some blocks at a time, since short loops cost more. */
 FAST static void screen_row(const int32_t *residual, const int16_t *steady, const float *wide,
                             const float *calm_wide, const float *phases, Rules rules, Py_ssize_t at,
                             Py_ssize_t values, Py_ssize_t n, Found *off, Found *calm)
 {
-    float levels[BLOCK_MOST], calms[BLOCK_MOST];
-    uint8_t beyond[BLOCK_MOST];
-    const float *bias = phases, *factor = bias + BLOCK_PX * n;
-    const float *calm_bias = factor + BLOCK_PX * n, *calm_factor = calm_bias + BLOCK_PX * n;
-    for (Py_ssize_t i = 0; i < values; i += n) {
-        Py_ssize_t some = n;
-        if (values - i < n) { /* the last block of the row may be narrower */
+    float levels[SOME * BLOCK_MOST], calms[SOME * BLOCK_MOST], row[4][SOME * BLOCK_MOST];
+    uint8_t beyond[SOME * BLOCK_MOST];
+    for (int i = 0; i < 4; i++)
+        for (int block = 0; block < SOME; block++)
+            memcpy(row[i] + block * n, phases + i * BLOCK_PX * n, (size_t)n * sizeof **row);
+    for (Py_ssize_t i = 0; i < values; i += SOME * n) {
+        Py_ssize_t some = SOME * n;
+        if (values - i < some) { /* the last blocks of the row are fewer, or narrower */
             some = values - i;
             memset(beyond, 0, sizeof beyond);
         }
-        weigh(residual + i, steady + i, wide + i, calm_wide + i, bias, factor, calm_bias, calm_factor,
-              rules, some, levels, calms, beyond);
-        gather(beyond, levels, calms, at + i, n, off, calm);
+        weigh(residual + i, steady + i, wide + i, calm_wide + i, row[0], row[1], row[2], row[3], rules,
+              some, levels, calms, beyond);
+        gather(beyond, 0, levels, at + i, some, off);
+        gather(beyond, 1, calms, at + i, some, calm);
     }
 }
 

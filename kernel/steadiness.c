@@ -4,7 +4,6 @@
 enum {
     BESIDE_PX = 3,
     CHUNK = 1024,     /* values at a time stay within the first cache */
-    LANES = 8,        /* least and greatest are looked for in so many places at once */
     CELLS = 14 * 256, /* of the table of logarithms: exponents 0 to 13, 8 bits of the mantissa */
     ONE_CELL = 127 << 8, /* of 1.0 */
 };
@@ -33,12 +32,22 @@ static inline void logarithms(const float *restrict relative, int16_t *restrict 
     }
 }
 
+/* Put the least, and the greatest, of either half of `left` values in the first half. */
+static inline void halve(double *restrict least, double *restrict greatest, Py_ssize_t left)
+{
+    Py_ssize_t half = left / 2, other = left - half;
+    for (Py_ssize_t i = 0; i < half; i++)
+        least[i] = least[i] < least[i + other] ? least[i] : least[i + other];
+    for (Py_ssize_t i = 0; i < half; i++)
+        greatest[i] = greatest[i] > greatest[i + other] ? greatest[i] : greatest[i + other];
+}
+
 /* At most CHUNK values of 32 bits. All products are whole numbers below 2^53, and so exact. */
 FAST static void logs_of_narrow(const Calm *calm, const uint32_t *restrict sum,
                                 const uint32_t *restrict squares, int16_t *restrict out,
                                 Py_ssize_t n, Spreads *found)
 {
-    double count = (double)calm->count, spread[CHUNK], least[LANES], greatest[LANES];
+    double count = (double)calm->count, spread[CHUNK], least[CHUNK], greatest[CHUNK];
     float relative[CHUNK], unit = calm->unit;
     uint64_t s1 = 0, s2 = 0;
     for (Py_ssize_t i = 0; i < n; i++)
@@ -48,22 +57,14 @@ FAST static void logs_of_narrow(const Calm *calm, const uint32_t *restrict sum,
     logarithms(relative, out, calm->table, n);
     if (!found)
         return;
-    for (Py_ssize_t i = n; i < (n + LANES - 1) / LANES * LANES; i++)
-        spread[i] = spread[0];
-    for (int lane = 0; lane < LANES; lane++)
-        least[lane] = greatest[lane] = spread[0];
-    for (Py_ssize_t i = 0; i < n; i += LANES)
-        for (int lane = 0; lane < LANES; lane++) {
-            double value = spread[i + lane];
-            least[lane] = value < least[lane] ? value : least[lane];
-            greatest[lane] = value > greatest[lane] ? value : greatest[lane];
-        }
-    for (int lane = 0; lane < LANES; lane++) {
-        uint64_t low = least[lane] > 0 ? (uint64_t)least[lane] : 0;
-        uint64_t high = greatest[lane] > 0 ? (uint64_t)greatest[lane] : 0;
-        found->least = low < found->least ? low : found->least;
-        found->greatest = high > found->greatest ? high : found->greatest;
-    }
+    memcpy(least, spread, (size_t)n * sizeof *spread);
+    memcpy(greatest, spread, (size_t)n * sizeof *spread);
+    for (Py_ssize_t left = n; left > 1; left = (left + 1) / 2)
+        halve(least, greatest, left);
+    uint64_t low = least[0] > 0 ? (uint64_t)least[0] : 0;
+    uint64_t high = greatest[0] > 0 ? (uint64_t)greatest[0] : 0;
+    found->least = low < found->least ? low : found->least;
+    found->greatest = high > found->greatest ? high : found->greatest;
     for (Py_ssize_t i = 0; i < n; i++) {
         s1 += (uint64_t)sum[i] * sum[i];
         s2 += squares[i];

@@ -25,7 +25,7 @@ without_fourth(const uint8_t *restrict from, uint8_t *restrict to, Py_ssize_t pi
 #endif
 
 /* The values of some pixels without what stands between them: in place, or gathered in `room`. */
-static const void *packed(const Frame *frame, Shape shape, Py_ssize_t y, Py_ssize_t x,
+static const uint8_t *packed(const Frame *frame, Shape shape, Py_ssize_t y, Py_ssize_t x,
                           Py_ssize_t pixels, uint8_t *room)
 {
     const uint8_t *from = frame->data + y * frame->row_bytes + x * frame->pixel_bytes;
@@ -45,22 +45,40 @@ static const void *packed(const Frame *frame, Shape shape, Py_ssize_t y, Py_ssiz
     return room;
 }
 
-FAST static void add_four_8(const uint8_t *restrict a, const uint8_t *restrict b,
-                            const uint8_t *restrict c, const uint8_t *restrict d,
-                            uint32_t *restrict sum, uint32_t *restrict squares, Py_ssize_t n)
+static inline void add_four(const uint8_t *const *four, uint32_t *restrict wide,
+                            uint16_t *restrict narrow, uint32_t *restrict squares, Py_ssize_t n)
 {
+    const uint8_t *restrict a = four[0], *restrict b = four[1];
+    const uint8_t *restrict c = four[2], *restrict d = four[3];
     for (Py_ssize_t i = 0; i < n; i++) {
-        uint16_t p = a[i], q = b[i], r = c[i], s = d[i];
-        sum[i] += (uint16_t)(p + q + r + s);
+        uint16_t p = a[i], q = b[i], r = c[i], s = d[i], sum = p + q + r + s;
+        if (narrow)
+            narrow[i] += sum;
+        else
+            wide[i] += sum;
         squares[i] += (uint32_t)(uint16_t)(p * p) + (uint16_t)(q * q) + (uint16_t)(r * r)
                       + (uint16_t)(s * s);
     }
 }
 
-FAST static void add_four_16(const uint16_t *restrict a, const uint16_t *restrict b,
-                             const uint16_t *restrict c, const uint16_t *restrict d,
-                             uint32_t *restrict sum, uint64_t *restrict squares, Py_ssize_t n)
+FAST static void add_four_8(const uint8_t *const *four, uint32_t *sum, uint32_t *squares,
+                            Py_ssize_t n)
 {
+    add_four(four, sum, NULL, squares, n);
+}
+
+/* Of few photos: their sums are held in 16 bits. */
+FAST static void add_four_of_few(const uint8_t *const *four, uint16_t *sum, uint32_t *squares,
+                                 Py_ssize_t n)
+{
+    add_four(four, NULL, sum, squares, n);
+}
+
+FAST static void add_four_16(const uint8_t *const *four, uint32_t *restrict sum,
+                             uint64_t *restrict squares, Py_ssize_t n)
+{
+    const uint16_t *restrict a = (const void *)four[0], *restrict b = (const void *)four[1];
+    const uint16_t *restrict c = (const void *)four[2], *restrict d = (const void *)four[3];
     for (Py_ssize_t i = 0; i < n; i++) {
         uint32_t p = a[i], q = b[i], r = c[i], s = d[i];
         sum[i] += p + q + r + s;
@@ -69,26 +87,29 @@ FAST static void add_four_16(const uint16_t *restrict a, const uint16_t *restric
 }
 
 /* Four frames at a time, since reading and writing the sums costs more than adding to them. */
-static void fold_rows(const Frame *frames, int count, Shape shape, uint32_t *sum, uint8_t *squares,
-                      Py_ssize_t top, Py_ssize_t bottom, uint8_t (*room)[CHUNK_PX * 8 + 8])
+static void fold_rows(const Frame *frames, int count, Shape shape, const Py_buffer *sum,
+                      const Py_buffer *squares, Py_ssize_t top, Py_ssize_t bottom,
+                      uint8_t (*room)[CHUNK_PX * 8 + 8])
 {
     memset(room[4], 0, sizeof room[4]);
     for (Py_ssize_t y = top; y < bottom; y++)
         for (Py_ssize_t x = 0; x < shape.width; x += CHUNK_PX) {
             Py_ssize_t pixels = shape.width - x < CHUNK_PX ? shape.width - x : CHUNK_PX;
-            Py_ssize_t at = (y * shape.width + x) * shape.channels;
+            Py_ssize_t at = (y * shape.width + x) * shape.channels, n = pixels * shape.channels;
+            void *sum_at = (uint8_t *)sum->buf + at * sum->itemsize;
+            void *squares_at = (uint8_t *)squares->buf + at * squares->itemsize;
             for (int first = 0; first < count; first += 4) {
-                const void *four[4];
+                const uint8_t *four[4];
                 for (int i = 0; i < 4; i++) /* a black frame changes no sum */
                     four[i] = first + i < count
                                   ? packed(&frames[first + i], shape, y, x, pixels, room[i])
                                   : room[4];
-                if (shape.value_bytes == 1)
-                    add_four_8(four[0], four[1], four[2], four[3], sum + at,
-                               (uint32_t *)(void *)squares + at, pixels * shape.channels);
+                if (shape.value_bytes == 2)
+                    add_four_16(four, sum_at, squares_at, n);
+                else if (sum->itemsize == 2)
+                    add_four_of_few(four, sum_at, squares_at, n);
                 else
-                    add_four_16(four[0], four[1], four[2], four[3], sum + at,
-                                (uint64_t *)(void *)squares + at, pixels * shape.channels);
+                    add_four_8(four, sum_at, squares_at, n);
             }
         }
 }
@@ -112,7 +133,8 @@ PyObject *fold(PyObject *self, PyObject *arguments)
     int count = take_frames(given, views, frames, &shape);
     if (count < 0)
         goto without_frames;
-    if (sums_fit(&sum, shape, 4) < 0 || sums_fit(&squares, shape, shape.value_bytes == 1 ? 4 : 8) < 0)
+    if (sums_fit(&sum, shape, shape.value_bytes == 1 && sum.itemsize == 2 ? 2 : 4) < 0
+        || sums_fit(&squares, shape, shape.value_bytes == 1 ? 4 : 8) < 0)
         goto done;
     if (!is_unsigned(&sum) || !is_unsigned(&squares) || top < 0 || top > bottom
         || bottom > shape.height) {
@@ -125,7 +147,7 @@ PyObject *fold(PyObject *self, PyObject *arguments)
         goto done;
     }
     Py_BEGIN_ALLOW_THREADS
-    fold_rows(frames, count, shape, sum.buf, squares.buf, top, bottom, room);
+    fold_rows(frames, count, shape, &sum, &squares, top, bottom, room);
     free(room);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);

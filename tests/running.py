@@ -59,6 +59,12 @@ def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 60) 
         time.sleep(0.05)
 
 
+def cpu_of(process: Path) -> float:
+    """Return the seconds of processor time that a process has had, by its folder in /proc."""
+    fields = (process / "stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class RunningDaemon:
     """A folder with import, repaired and state, and the daemon on it while the block lasts."""
 

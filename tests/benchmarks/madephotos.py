@@ -1,6 +1,7 @@
 """Camera-like JPEGs of any size from the photos that scikit-image brings, with fresh noise."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 SIZES = {10: (2592, 3888), 24: (4000, 6000)}
 STUCK = (1000, 1000)
 _SOURCES = ("astronaut", "coffee", "chelsea", "rocket")
+_SPREAD_DN = np.array([[20, 60, 20], [60, 150, 60], [20, 60, 20]])  # a photosite after demosaicing
 QUALITY = 97  # some 3 bits a pixel; files of real cameras have 2.5 (SX260) to 3.4 (Coolpix L6)
 
 
@@ -36,10 +38,14 @@ def frame(megapixels: int, seed: int) -> npt.NDArray[np.uint8]:
     return made
 
 
-def jpeg(megapixels: int, seed: int) -> bytes:
-    """Return a camera-like JPEG: 4:2:2, as dense as a camera's."""
+def jpeg(megapixels: int, seed: int, hot: Iterable[tuple[int, int]] = ()) -> bytes:
+    """Return a camera-like JPEG: 4:2:2, as dense as a camera's; pixels ``hot`` and those round."""
     held = io.BytesIO()
-    Image.fromarray(frame(megapixels, seed)).save(held, "JPEG", quality=QUALITY, subsampling=1)
+    made = frame(megapixels, seed)
+    for row, column in hot:
+        spot = np.s_[row - 1 : row + 2, column - 1 : column + 2]
+        made[spot] = np.minimum(made[spot].astype(int) + _SPREAD_DN[..., None], 255)
+    Image.fromarray(made).save(held, "JPEG", quality=QUALITY, subsampling=1)
     return held.getvalue()
 
 

@@ -1,83 +1,111 @@
-"""Repair beside its rivals: squared error round a defect, and time and memory for 24 megapixels.
+"""Repair beside its rivals: squared error round defects and in their footprints.
 
-``python -m benchmarks.repair``; every figure comes from this run.
+``python -m benchmarks.repair [FIRST_SEED END]``; every figure comes from this run.
 """
 
-import io
-import shutil
-import subprocess
-import time
-import tracemalloc
+import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-import skimage.data
-from PIL import Image, JpegImagePlugin
-from skimage.restoration import inpaint_biharmonic
 
-from fakecamera import Defect, Development, FakeCamera, Shot
-from hotpixeld.core.defects import Candidate
+from benchmarks.rivals import Frame, Place, decoded, rivals
+from fakecamera import Defect, Development, FakeCamera, Shot, bad_column, group
+from hotpixeld.core.defects import FootprintPixel
 from hotpixeld.core.jpeg import repair_blocks
 from hotpixeld.core.moments import Moments
-from hotpixeld.core.patch import Patch
 from hotpixeld.core.rank import rank
 from hotpixeld.core.repair import footprint_at, repair_patch
 
-Frame = npt.NDArray[np.uint8]
-Place = tuple[int, int]
+Sites = tuple[Place, ...]  # of one spot
+Learned = dict[Sites, list[tuple[FootprintPixel, ...]]]
+Errors = defaultdict[str, list[tuple[float, float]]]  # by way: in the 9x9, in the footprint
 
 DEVELOPMENTS = (
     Development("bilinear", 0.5, 0.0, 92, "4:2:0"),
     Development("gradient", 0.8, 0.5, 85, "4:2:0"),
     Development("gradient", 0.5, 0.0, 95, "4:2:2"),
     Development("bilinear", 0.0, 0.0, 97, "4:4:4"),
+    Development("bilinear", 0.3, 0.3, 90, "4:4:4"),
+    Development("gradient", 0.3, 0.0, 97, "4:2:0"),
+    Development("bilinear", 0.6, 0.2, 88, "4:2:2"),
+    Development("gradient", 0.0, 0.3, 93, "4:2:0"),
 )
+SEEDS = range(3000, 3008)  # nothing was ever chosen on them
 TRAINING, TESTED = 36, 4
 VISIBLE_DN = 20  # at the defect; fainter ones are left out of the table
+SPOILED_DN = 2  # by the camera, before JPEG: the footprint
 NONE = "doing nothing"
+OURS = "**ours** "
+SHAPES = ("doublet", "2x2 group", "column", "edge", "corner")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Print the tables."""
-    print(quality_table())
+    seeds = range(*map(int, arguments)) if arguments else SEEDS
+    print(quality_table(seeds))
     print()
-    print(speed_table())
+    print(shapes_table(seeds))
 
 
-# --- quality
-
-
-def quality_table(developments: Sequence[Development] = DEVELOPMENTS) -> str:
+def quality_table(seeds: Sequence[int]) -> str:
     """Return the squared errors of all ways, relative to the best rival's."""
-    errors: defaultdict[str, list[float]] = defaultdict(list)
-    for seed, development in enumerate(developments):
-        camera = FakeCamera(
-            400, 300, seed=70 + seed, defects=some_defects(seed), development=development
-        )
-        shots = camera.shoot(TRAINING + TESTED)
-        learned = found_defects(shots[:TRAINING], camera.defects)
-        for shot in shots[TRAINING:]:
-            _add_errors(errors, shot, learned)
-    nothing = np.array(errors[NONE])
-    rivals = [name for name in errors if name.startswith("rival")]
-    best = min(np.mean(errors[name]) for name in rivals)
+    errors: Errors = defaultdict(list)
+    for seed in seeds:
+        _add_camera(errors, seed, [(defect,) for defect in some_defects(seed)])
     lines = [
-        f"{len(nothing)} cases, {len(developments)} simulated cameras; mean squared error (MSE) in",
-        "the 9x9 round the defect against the same photo without it.",
+        f"{len(errors[NONE])} cases, {len(seeds)} simulated cameras; mean squared error (MSE)",
+        "against the same photo without the defect: in the 9x9 round it, and in its footprint",
+        f"(what the camera spoils by {SPOILED_DN} DN or more before it writes the JPEG).",
         "",
-        "| way | MSE | / best rival | worse than nothing |",
-        "|---|---|---|---|",
+        "| way | 9x9 | / best rival | worse than nothing | footprint | / best rival | worse |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for name, values in errors.items():
-        worse = 100 * np.mean(np.array(values) > nothing)
-        mean = np.mean(values)
-        lines.append(f"| {name} | {mean:.1f} | {mean / best:.2f} | {worse:.1f} % |")
+    values = {name: np.array(pairs) for name, pairs in errors.items()}
+    best = _best(values)
+    for name, pairs in values.items():
+        worse = 100 * (pairs > values[NONE]).mean(axis=0)
+        mean = pairs.mean(axis=0)
+        cells = [f"{mean[i]:.1f} | {mean[i] / best[i]:.2f} | {worse[i]:.1f} %" for i in range(2)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def shapes_table(seeds: Sequence[int]) -> str:
+    """Return the errors at groups, columns, edges and corners."""
+    ways = ("`correct`, blocks", "learned, visible, blocks")
+    lines = [
+        "MSE in the 9x9 round every site of a spot and in its footprint, relative to the best",
+        "rival's there; worse than doing nothing in the 9x9",
+        "",
+        "| spot | cases | nothing | `correct`, blocks | worse | learned, visible, blocks | worse |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for shape in SHAPES:
+        errors: Errors = defaultdict(list)
+        for seed in seeds:
+            _add_camera(errors, seed, shaped_defects(seed, shape))
+        values = {name: np.array(pairs) for name, pairs in errors.items()}
+        best = _best(values)
+        cells = [_ratios(values[NONE], best)]
+        for way in ways:
+            pairs = values[OURS + way]
+            worse = 100 * np.mean(pairs[:, 0] > values[NONE][:, 0])
+            cells += [_ratios(pairs, best), f"{worse:.1f} %"]
+        lines.append(f"| {shape} | {len(values[NONE])} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _best(values: dict[str, npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """Return the least mean error of a rival in each region."""
+    means = [v.mean(axis=0) for name, v in values.items() if name != NONE and OURS not in name]
+    best: npt.NDArray[np.float64] = np.min(means, axis=0)
+    return best
+
+
+def _ratios(pairs: npt.NDArray[np.float64], best: npt.NDArray[np.float64]) -> str:
+    return " / ".join(f"{ratio:.2f}" for ratio in pairs.mean(axis=0) / best)
 
 
 def some_defects(seed: int) -> tuple[Defect, ...]:
@@ -98,197 +126,102 @@ def some_defects(seed: int) -> tuple[Defect, ...]:
     return tuple(found)
 
 
-def found_defects(shots: Sequence[Shot], truth: Sequence[Defect]) -> dict[Place, Candidate]:
-    """Rank the photos; return the candidates that stand at a true defect, by its place."""
-    moments = Moments.empty(shots[0].frame.shape, 8)
-    moments.fold([shot.frame for shot in shots])
-    candidates = rank([moments]).candidates
-    found = {}
-    for defect in truth:
-        near = [
-            c for c in candidates
-            if abs(c.row - defect.row) <= 2 and abs(c.column - defect.column) <= 2
-        ]  # fmt: skip
-        if near:
-            found[defect.row, defect.column] = near[0]
+def shaped_defects(seed: int, shape: str) -> list[tuple[Defect, ...]]:
+    """Return spots of one shape, stuck, each with its photosites."""
+    rng = np.random.default_rng([6, seed])
+    levels = iter(rng.uniform(0, 1, 100).tolist())
+    if shape == "corner":
+        return [(Defect(r, c, "stuck", level=next(levels)),) for r in (0, 299) for c in (0, 399)]
+    if shape == "edge":
+        places = [(r, c) for c in range(30, 390, 40) for r in (0, 299)]
+        places += [(r, c) for r in range(30, 280, 40) for c in (0, 399)]
+        return [(Defect(*place, "stuck", level=next(levels)),) for place in places]
+    found = []
+    if shape == "column":
+        for column in range(30, 390, 60):
+            top = int(rng.integers(0, 200))
+            found.append(bad_column(column, range(top, top + 60), next(levels)))
+        return found
+    size = (1, 2) if shape == "doublet" else (2, 2)
+    for row in range(20, 290, 60):
+        for column in range(20, 390, 60):
+            turned = size if rng.random() < 0.5 else size[::-1]
+            found.append(group(row, column, *turned, next(levels)))
     return found
 
 
-def _add_errors(
-    errors: defaultdict[str, list[float]], shot: Shot, learned: dict[Place, Candidate]
-) -> None:
+def _add_camera(errors: Errors, seed: int, spots: Sequence[tuple[Defect, ...]]) -> None:
+    camera = FakeCamera(
+        400,
+        300,
+        seed=seed,
+        defects=[defect for spot in spots for defect in spot],
+        development=DEVELOPMENTS[seed % len(DEVELOPMENTS)],
+    )
+    shots = camera.shoot(TRAINING + TESTED)
+    learned = learned_footprints(shots[:TRAINING], spots)
+    for shot in shots[TRAINING:]:
+        if learned:
+            _add_errors(errors, shot, learned)
+
+
+def learned_footprints(shots: Sequence[Shot], spots: Sequence[tuple[Defect, ...]]) -> Learned:
+    """Rank the photos; return the footprints of what was found at each spot, if any was."""
+    moments = Moments.empty(shots[0].frame.shape, 8)
+    moments.fold([shot.frame for shot in shots])
+    candidates = rank([moments]).candidates
+    found: Learned = {}
+    for spot in spots:
+        sites = tuple((defect.row, defect.column) for defect in spot)
+        rows, columns = np.array(sites).T
+        near = [
+            c for c in candidates
+            if rows.min() - 2 <= c.row <= rows.max() + 2
+            and columns.min() - 2 <= c.column <= columns.max() + 2
+        ]  # fmt: skip
+        if near:
+            kept = near if len(sites) > 1 else near[:1]
+            found[sites] = [candidate.footprint for candidate in kept]
+    return found
+
+
+def _add_errors(errors: Errors, shot: Shot, learned: Learned) -> None:
     frame, clean = shot.frame.astype(np.uint8), shot.clean_frame.astype(int)
-    places = list(learned)
-    footprints = [learned[place].footprint for place in places]
-    chosen = [footprint_at(frame, *place) for place in places]
-    alone = repair_patch(frame, chosen, when="always")
+    places = [place for sites in learned for place in sites]
+    footprints = [footprint for each in learned.values() for footprint in each]
+    bare = [footprint_at(frame, *place) for place in places]
+    alone = repair_patch(frame, bare, when="always")
     shown = repair_patch(frame, footprints, when="visible")
     always = repair_patch(frame, footprints, when="always")
-    telea, stokes = (inpainted(frame, places, way) for way in (cv2.INPAINT_TELEA, cv2.INPAINT_NS))
-    ways = {
-        NONE: frame,
-        "rival: original corrector, saved at q97": saved(original(frame, places), quality=97),
-        "rival: original corrector's pixels": original(frame, places),
-        "rival: Telea, 3x3, pixels": telea,
-        "rival: Navier-Stokes, 3x3, pixels": stokes,
-        "rival: biharmonic, 3x3, pixels": biharmonic(frame, places),
-        "Navier-Stokes, saved with the same tables": saved(stokes, like=shot.jpeg),
+    ours = {
         "`correct`, pixels": alone.applied_to(frame),
         "`correct`, blocks": decoded(repair_blocks(shot.jpeg, alone)),
         "learned, always, pixels": always.applied_to(frame),
         "learned, visible, pixels": shown.applied_to(frame),
         "learned, visible, blocks": decoded(repair_blocks(shot.jpeg, shown)),
     }
-    for row, column in places:
-        core = np.s_[row - 1 : row + 2, column - 1 : column + 2]
-        if np.abs(frame[core] - clean[core]).max() < VISIBLE_DN:
+    ways: dict[str, npt.NDArray[np.generic]] = {NONE: frame}
+    ways |= rivals(frame, shot.jpeg, places)
+    ways |= {OURS + name: picture for name, picture in ours.items()}
+    before = np.abs(shot.picture.astype(int) - shot.clean_picture).max(axis=2)
+    change = np.abs(frame.astype(int) - clean).max(axis=2)
+    for sites in learned:
+        core, around = (_region(frame, sites, reach) for reach in (1, 4))
+        if change[core].max() < VISIBLE_DN:
             continue
-        around = np.s_[row - 4 : row + 5, column - 4 : column + 5]
+        footprint = around & (before >= SPOILED_DN)
         for name, picture in ways.items():
-            errors[name].append(float(np.mean((picture[around].astype(int) - clean[around]) ** 2)))
+            squares = (picture.astype(int) - clean) ** 2
+            errors[name].append((float(squares[around].mean()), float(squares[footprint].mean())))
 
 
-def original(frame: Frame, places: Sequence[Place]) -> Frame:
-    """Repair as the first program did: the weighted mean of the eight neighbours."""
-    weights = np.array([[0.5**0.5, 1, 0.5**0.5], [1, 0, 1], [0.5**0.5, 1, 0.5**0.5]])
-    result = frame.copy()
-    for row, column in places:
-        around = frame[row - 1 : row + 2, column - 1 : column + 2]
-        result[row, column] = np.einsum("yx,yxc->c", weights, around) / weights.sum()
-    return result
-
-
-def _mask(frame: Frame, places: Sequence[Place]) -> Frame:
-    mask = np.zeros(frame.shape[:2], np.uint8)
-    for row, column in places:
-        mask[row - 1 : row + 2, column - 1 : column + 2] = 1
-    return mask
-
-
-def inpainted(frame: Frame, places: Sequence[Place], way: int) -> Frame:
-    """Inpaint 3x3 round each place with OpenCV."""
-    return np.asarray(cv2.inpaint(frame, _mask(frame, places), 3, way), np.uint8)
-
-
-def biharmonic(frame: Frame, places: Sequence[Place]) -> Frame:
-    """Inpaint 3x3 round each place with scikit-image."""
-    mask = _mask(frame, places).astype(bool)
-    filled = inpaint_biharmonic(frame / 255, mask, channel_axis=-1)
-    result: Frame = np.clip(np.rint(255 * filled), 0, 255).astype(np.uint8)
-    return result
-
-
-def saved(frame: Frame, *, quality: int = 97, like: bytes | None = None) -> Frame:
-    """Return the frame after Pillow has saved it as JPEG."""
-    held = io.BytesIO()
-    if like is None:
-        Image.fromarray(frame).save(held, "JPEG", quality=quality)
-    else:
-        with Image.open(io.BytesIO(like)) as other:
-            tables, sampling = other.quantization, JpegImagePlugin.get_sampling(other)  # type: ignore[attr-defined]
-        Image.fromarray(frame).save(held, "JPEG", qtables=tables, subsampling=sampling)
-    return decoded(held.getvalue())
-
-
-def decoded(data: bytes) -> Frame:
-    """Decode a JPEG."""
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image)
-
-
-# --- speed
-
-
-def speed_table() -> str:
-    """Return time and memory for 24 megapixels and 50 defects."""
-    places = _fifty_places()
-    around = [(r + dr, c + dc) for r, c in places for dr in (-1, 0, 1) for dc in (-1, 0, 1)]
-    rows, columns = (np.array(axis, np.intp) for axis in zip(*around, strict=True))
-    picture = large_picture()
-    patch = Patch(rows, columns, picture[rows, columns])
-    picture[rows, columns] = np.minimum(picture[rows, columns].astype(int) + 100, 255)
-    data = encoded(picture)
-    frame = decoded(data)
-    pillow = seconds(lambda: _decode_and_save(data))
-    blocks = seconds(lambda: repair_blocks(data, patch))
-    choosing = seconds(
-        lambda: repair_patch(frame, [footprint_at(frame, *p) for p in places], when="always")
-    )
-    lines = [
-        f"24 megapixels, {len(data) / 1e6:.1f} MB, 50 defects of 3x3; CPU time, best of 3",
-        "",
-        "| way | seconds | / Pillow decode + save |",
-        "|---|---|---|",
-        f"| Pillow decode + save with the same tables | {pillow:.2f} | 1 |",
-        f"| repair of the touched blocks, checked | {blocks:.2f} | {blocks / pillow:.2f} |",
-        f"| choosing the footprints and filling them | {choosing:.2f} | {choosing / pillow:.2f} |",
-    ]
-    if shutil.which("jpegpixi"):
-        rival = _jpegpixi_seconds(data, places)
-        lines.append(f"| jpegpixi, 50 pixels (wall) | {rival:.2f} | {rival / pillow:.2f} |")
-    tracemalloc.start()
-    repair_blocks(data, patch)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    lines += ["", f"Greatest memory of the repair beyond the file itself: {peak / 1e6:.0f} MB"]
-    return "\n".join(lines)
-
-
-def large_picture() -> Frame:
-    """Return 24 megapixels of photos with noise."""
-    rng = np.random.default_rng(3)
-    photos = (skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea())  # type: ignore[no-untyped-call]
-    picture = Image.new("RGB", (6000, 4000))
-    for number, (left, top) in enumerate(
-        (x, y) for y in range(0, 4000, 1000) for x in range(0, 6000, 1000)
-    ):
-        tile = Image.fromarray(photos[number % len(photos)]).resize(
-            (1000, 1000), Image.Resampling.LANCZOS
-        )
-        noisy = np.asarray(tile) + rng.normal(0, 1.5, (1000, 1000, 1))
-        picture.paste(Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)), (left, top))
-    return np.array(picture)
-
-
-def encoded(frame: Frame) -> bytes:
-    """Return the frame as a JPEG of quality 97, 4:2:2."""
-    held = io.BytesIO()
-    Image.fromarray(frame).save(held, "JPEG", quality=97, subsampling=1)
-    return held.getvalue()
-
-
-def _fifty_places() -> list[Place]:
-    rng = np.random.default_rng(4)
-    return [(int(rng.integers(5, 3995)), int(rng.integers(5, 5995))) for _ in range(50)]
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return the least CPU time of three runs."""
-    taken = []
-    for _ in range(3):
-        start = time.process_time()
-        work()
-        taken.append(time.process_time() - start)
-    return min(taken)
-
-
-def _decode_and_save(data: bytes) -> None:
-    with Image.open(io.BytesIO(data)) as image:
-        image.load()
-        image.save(io.BytesIO(), "JPEG", qtables=image.quantization, subsampling=1)  # type: ignore[attr-defined]
-
-
-def _jpegpixi_seconds(data: bytes, places: Sequence[Place]) -> float:
-    with TemporaryDirectory() as folder:
-        before, after = Path(folder) / "before.jpg", Path(folder) / "after.jpg"
-        before.write_bytes(data)
-        pixels = [f"{column},{row}" for row, column in places]
-        start = time.perf_counter()
-        subprocess.run(
-            ["jpegpixi", str(before), str(after), *pixels], check=True, capture_output=True
-        )
-        return time.perf_counter() - start
+def _region(frame: Frame, sites: Sites, reach_px: int) -> npt.NDArray[np.bool_]:
+    region = np.zeros(frame.shape[:2], bool)
+    for row, column in sites:
+        down = slice(max(0, row - reach_px), row + reach_px + 1)
+        region[down, max(0, column - reach_px) : column + reach_px + 1] = True
+    return region
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -71,6 +71,18 @@ def test_status_says_that_nobody_runs_and_exits_3(
     assert "not running" in out
 
 
+def test_a_state_that_was_never_made_is_no_problem_and_status_says_how_to_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon = RunningDaemon(tmp_path, start=False)
+    assert as_json(capsys, "status", "-c", daemon.config, "--json")["problems"] == []
+    code, out, _ = run(capsys, "status", "-c", daemon.config)
+    assert code == 3
+    assert out.startswith("not running, and never was")
+    assert f"hotpixeld run -c {daemon.config}" in out
+    assert not daemon.state.exists()
+
+
 def test_pixels_list_has_every_field_of_the_interface(
     prepared: RunningDaemon, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -242,19 +254,32 @@ def test_correct_works_at_the_edges_with_alpha_and_with_palettes(
         assert corrected.convert("RGB").getpixel((x, y)) == (40, 40, 40)
 
 
+def test_correct_says_so_where_nothing_is_to_be_seen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = tmp_path / "flat.png"
+    Image.new("RGB", (60, 40), (40, 90, 20)).save(photo)
+    code, out, _ = run(capsys, "correct", photo, "30,20")
+    assert code == 0
+    assert "0 pixels repaired" in out
+    assert "nothing to repair" in out
+    assert np.array_equal(Image.open(tmp_path / "c_flat.png"), Image.open(photo))
+
+
 def test_errors_name_the_place_and_exit_as_the_interface_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "bad.yaml"
     config.write_text("version: 1\nimport: ./a\noutput: ./b\nstate: ./c\nwatch: {settel: 2s}\n")
-    for command in ("check-config", "run"):
-        arguments = [command, str(config)] if command == "check-config" else [command, "-c", config]
-        code, _, err = run(capsys, *arguments)
+    for command in ("check-config", "check-config -c", "run -c"):
+        code, _, err = run(capsys, *command.split(), config)
         assert code == 78
         assert err.startswith(f"{config}:5:9: watch.settel:")
         assert "settle" in err
     config.write_text("version: 1\nimport: ./a\noutput: ./b\nstate: ./c\n")
     assert run(capsys, "check-config", config)[0] == 0
+    assert run(capsys, "check-config", "-c", config)[0] == 0
+    assert run(capsys, "check-config", config, "-c", config)[0] == 2
     assert run(capsys, "pixels", "list", "-c", config)[0] == 1  # no state yet: nothing is damaged
     assert run(capsys, "correct", tmp_path / "absent.jpg", "1,1")[0] == 1
     with pytest.raises(SystemExit) as ended:
@@ -264,3 +289,22 @@ def test_errors_name_the_place_and_exit_as_the_interface_says(
 
 def test_config_schema_is_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert "properties" in as_json(capsys, "config-schema")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("stauts", "there is no 'stauts', did you mean status?\nhelp: hotpixeld --help"),
+        ("pixels lst", "did you mean list?\nhelp: hotpixeld pixels --help"),
+        ("photos list --state foldd", "did you mean folded?\nhelp: hotpixeld photos list --help"),
+        ("photos list --state qqq", "there are: 'waiting', 'pending'"),
+        ("run --confg x", "unrecognized arguments: --confg x\nhelp: hotpixeld --help"),
+    ],
+)
+def test_a_slip_of_the_hand_is_told_with_what_was_probably_meant(
+    typed: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(typed.split())
+    assert ended.value.code == 2
+    assert meant in capsys.readouterr().err

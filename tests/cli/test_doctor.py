@@ -1,5 +1,6 @@
 """`doctor` says what it found and what to do, and changes nothing."""
 
+import json
 import os
 from pathlib import Path
 
@@ -31,6 +32,18 @@ def test_a_good_machine_is_fine_and_nothing_is_made(tmp_path: Path) -> None:
     assert "FOUND" not in done.stdout
     assert "SQLite" in done.stdout
     assert {path.name for path in tmp_path.iterdir()} == {"import", "hotpixeld.yaml"}
+
+
+def test_its_checks_are_there_for_scripts_too(tmp_path: Path) -> None:
+    config_in(tmp_path)
+    for wanted, code in ((True, 0), (False, 1)):
+        done = hotpixeld("doctor", "--json", "-c", tmp_path / "hotpixeld.yaml")
+        told = json.loads(done.stdout)
+        assert (told["fine"], done.returncode) == (wanted, code)
+        assert all(check["fine"] == (check["advice"] is None) for check in told["checks"])
+        assert [check["what"] for check in told["checks"] if "SQLite" in check["what"]]
+        if wanted:
+            (tmp_path / "import").rmdir()
 
 
 def test_what_is_wrong_comes_first_with_an_advice_and_exit_code_1(tmp_path: Path) -> None:

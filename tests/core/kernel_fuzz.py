@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-_DTYPES = ("uint8", "uint16", "uint32", "uint64", "int32", "float32")
+_DTYPES = ("uint8", "uint16", "uint32", "uint64", "int16", "int32", "float32")
 
 
 def main(file: str, seed: int, rounds: int) -> None:
@@ -79,13 +79,14 @@ def _fold(kernel: ModuleType, generator: np.random.Generator) -> None:
     shape = _shape(generator)
     frames = _frames(generator, shape)
     wide = np.uint32 if frames[0].dtype == np.uint8 else np.uint64
-    sums, squares = _sums(generator, shape, np.uint32), _sums(generator, shape, wide)
+    narrow = np.uint16 if generator.random() < 0.5 and wide is np.uint32 else np.uint32
+    sums, squares = _sums(generator, shape, narrow), _sums(generator, shape, wide)
     kernel.fold(frames, sums, squares, *_rows(generator, shape[0]))
 
 
 def _residuals(kernel: ModuleType, generator: np.random.Generator) -> None:
     shape = _shape(generator)
-    total = _sums(generator, shape, np.int32)
+    total = _sums(generator, shape, np.int32 if generator.random() < 0.5 else np.int16)
     kernel.add_residuals(_frames(generator, shape), total, *_rows(generator, shape[0]))
 
 

@@ -63,20 +63,30 @@ def frames_of(
     width=st.integers(1, 60) | st.sampled_from([1023, 1024, 1025, 2047, 2048, 2049, 2060]),
     channels=st.integers(1, 4),
     deep=st.booleans(),
+    few=st.booleans(),
     count=st.integers(1, 9),
     padding=st.integers(0, 2),
     seed=st.integers(0, 2**32),
 )
 def test_compiled_and_numpy_moments_are_the_same_bits(
-    *, height: int, width: int, channels: int, deep: bool, count: int, padding: int, seed: int
+    *,
+    height: int,
+    width: int,
+    channels: int,
+    deep: bool,
+    few: bool,
+    count: int,
+    padding: int,
+    seed: int,
 ) -> None:
     shape, dtype = (height, width, channels), np.uint16 if deep else np.uint8
     frames = frames_of(shape, dtype, count, padding, seed)
     arrays, sites = [], np.array([[0, 0], [height - 1, width - 1], [height // 2, width // 2]])
     for each in (kernel.COMPILED, None):
         with kernel.using(each):
-            moments = Moments.empty(shape, 16 if deep else 8)
+            moments = Moments.empty(shape, 16 if deep else 8, few=few)
             moments.fold(frames)
+            assert moments.residual.itemsize == (2 if few and not deep else 4)
             at_sites = residual_at(frames[0], sites)
             arrays.append({**moments.arrays(), "at_sites": at_sites})
     for name, array in arrays[0].items():

@@ -154,3 +154,26 @@ def test_folding_in_bands_equals_folding_the_whole(monkeypatch: pytest.MonkeyPat
     whole = moments_of(frames, 8)
     monkeypatch.setattr(module, "_BAND_VALUES", 100)
     assert_same(moments_of(frames, 8), whole)
+
+
+def test_few_photos_have_narrow_sums_until_they_are_more_and_the_same_ones() -> None:
+    generator = np.random.default_rng(8)
+    frames = [generator.integers(250, 256, (9, 11, 3), dtype=np.uint8) for _ in range(256)]
+    for frame in frames:
+        frame[4, 5] = 255 if frame is not frames[0] else 0
+    few, plain = Moments.empty((9, 11, 3), 8, few=True), Moments.empty((9, 11, 3), 8)
+    for start, stop, held in ((0, 100, 2), (100, 255, 2), (255, 256, 4)):
+        few.fold(frames[start:stop])
+        plain.fold(frames[start:stop])
+        assert few.sum_dn.itemsize == few.residual.itemsize == held
+        assert np.array_equal(few.sum_dn, plain.sum_dn)
+        assert np.array_equal(few.residual, plain.residual)
+        assert np.array_equal(few.variance(), plain.variance())
+        assert np.array_equal(few.mean(), plain.mean())
+    part = Moments.empty((9, 11, 3), 8, few=True)
+    part.fold(frames[:200])
+    merged = Moments.empty((9, 11, 3), 8, few=True)
+    merged.fold(frames[200:])
+    merged.merge(part)
+    assert_same(merged, plain)
+    assert merged.sum_dn.dtype == np.uint32

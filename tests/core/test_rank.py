@@ -1,10 +1,12 @@
 """Ranking: true defects come up, good pixels do not."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from fakecamera import Defect, Development, FakeCamera
-from hotpixeld.core import reasons
+from hotpixeld.core import kernel, reasons
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.rank import Ranking, rank
 
@@ -58,6 +60,25 @@ def test_epochs_rank_as_the_whole(moments: Moments) -> None:
         folded([shot.frame.astype(np.uint8) for shot in half]) for half in (shots[:12], shots[12:])
     ]
     assert rank(parts) == rank([moments])
+
+
+def test_numpy_and_several_threads_rank_as_the_compiled_kernel_does(moments: Moments) -> None:
+    alone = rank([moments])
+    with ThreadPoolExecutor(3) as pool:
+        assert rank([moments], spread=pool.map) == alone
+        with kernel.using(None):
+            assert rank([moments], spread=pool.map) == rank([moments]) == alone
+
+
+def test_whoever_gives_up_ends_the_ranking_and_the_moments_stay(moments: Moments) -> None:
+    def give_up() -> None:
+        raise InterruptedError
+
+    before = {name: array.copy() for name, array in moments.arrays().items()}
+    with ThreadPoolExecutor(2) as pool, pytest.raises(InterruptedError):
+        rank([moments], on_progress=give_up, spread=pool.map)
+    for name, array in moments.arrays().items():
+        assert np.array_equal(array, before[name])
 
 
 def test_a_camera_without_defects_confirms_nothing() -> None:

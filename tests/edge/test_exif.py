@@ -3,6 +3,7 @@ from PIL import Image
 
 import pictures
 from hotpixeld.edge.photo import Photo, read_photo
+from hotpixeld.errors import PhotoError
 
 
 def read(data: bytes) -> Photo:
@@ -66,3 +67,16 @@ def test_our_mark_in_exif_is_recognised() -> None:
     assert not with_exif(block).own_mark
     block[0x000B] = "hotpixeld 0.1.0 repaired copy"
     assert with_exif(block).own_mark
+
+
+def test_a_photo_whose_camera_cannot_be_read_for_lack_of_memory_is_not_another_cameras(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def without_memory(_: object) -> None:
+        raise MemoryError
+
+    data = pictures.encoded(pictures.image("RGB", (40, 30)), "JPEG")
+    monkeypatch.setattr("PIL.Image.Image.getexif", without_memory)
+    with pytest.raises(PhotoError) as refused:
+        read_photo(data, "photo.jpg", max_pixels=pictures.MAX_PIXELS)
+    assert (refused.value.reason, refused.value.may_pass) == ("too-large", True)

@@ -62,9 +62,14 @@ class Shot:
         return self._decode(self.jpeg)
 
     @cached_property
+    def clean_picture(self) -> Frame:
+        """What the camera would have encoded without the defects."""
+        return self._clean_picture()
+
+    @cached_property
     def clean_jpeg(self) -> bytes:
         """The same photo by a camera without the defects."""
-        return self._encode(self._clean_picture())
+        return self._encode(self.clean_picture)
 
     @cached_property
     def clean_frame(self) -> Frame:

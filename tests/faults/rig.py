@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ from hotpixeld.service.requests import take_requests
 from hotpixeld.service.state import State, open_state
 
 HEIGHT, WIDTH = 16, 24
-SENSOR = {"width": WIDTH, "height": HEIGHT, "pixels": [[5, 7], [12, 3]]}
+SENSOR: dict[str, Any] = {"width": WIDTH, "height": HEIGHT, "pixels": [[5, 7], [12, 3]]}
 KILLED = -signal.SIGKILL
 FAILED = 9  # the exit code of a run that an error ended
 
@@ -46,12 +47,18 @@ def memory() -> Path | None:
 
 @cache
 def photos(count: int) -> dict[str, bytes]:
-    """Return small photos of one sensor by name, all different, with a stuck pixel."""
+    """Return small photos of one sensor by name, all different, with two stuck pixels."""
     made = {}
     for number in range(count):
         generator = np.random.default_rng(number)
-        frame = generator.integers(20, 200, (HEIGHT, WIDTH, 3)).astype(np.uint8)
-        frame[7, 5] = 255
+        levels = generator.integers(40, 150, 3)
+        slopes = generator.uniform(-2, 2, (2, 3))
+        noise = generator.integers(-4, 5, (HEIGHT, WIDTH, 3))
+        rows, columns = np.arange(HEIGHT)[:, None, None], np.arange(WIDTH)[None, :, None]
+        smooth = levels + slopes[0] * (rows - 8) + slopes[1] * (columns - 12)
+        frame = np.clip(smooth + noise, 0, 255).astype(np.uint8)
+        for column, row in SENSOR["pixels"]:
+            frame[row, column] = 255
         stream = io.BytesIO()
         Image.fromarray(frame).save(stream, "PNG")
         made[f"photo{number:03}.png"] = stream.getvalue()

@@ -164,7 +164,7 @@ def test_of_damaged_generations_the_newest_two_are_kept(rig: Crashed) -> None:
     rig.check()
     assert set(moments.glob("*.damaged")) == {older[2], flipped.with_suffix(".damaged")}
     with open_state(rig.config) as state:
-        assert state.accumulation.stored.damaged_files()[0].name == flipped.stem + ".damaged"
+        assert state.accumulation.stored.kept_damage[0].name == flipped.stem + ".damaged"
 
 
 def test_two_damaged_generations_are_refused_and_nothing_is_overwritten(rig: Crashed) -> None:

@@ -80,6 +80,12 @@ class Asked(Rig):
             ledger.say(sensor.id, 3, 4, "add", "2026-01-01T00:00:00Z")
             ledger.ask(self.what, sensor.key.encode(), "2026-01-01T00:00:00Z")
 
+    def ask_again(self) -> None:
+        """Ask for each photo of a sensor that was dropped."""
+        with contextlib.closing(open_database(self.state)) as db:
+            for path in sorted(self.imports.iterdir()):
+                Ledger(db).ask("retry", os.fsencode(path), "2026-01-01T00:00:00Z")
+
     def mapped(self) -> list[str]:
         (file,) = (self.state / "pixels").iterdir()
         return [" ".join(line.split()[:2]) for line in file.read_text().splitlines()[1:]]
@@ -92,6 +98,11 @@ def kill_at_each_of_a_request(folder: Path, what: str, *, every: int) -> int:
     def after(code: int, fault: str) -> None:
         assert code == KILLED, fault
         rig.check()
+        if what == "forget-sensor":
+            rig.run()
+            assert set(rig.statistics()) == {"refused"}, fault  # none of its photos counts again
+            assert not list((rig.state / "moments").iterdir()), fault
+            rig.ask_again()
         rig.restarted()
         with contextlib.closing(open_database(rig.state)) as db:
             assert not Ledger(db).requests(), fault

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rig import check_exact, needs
+from rig import check_exact, digest_and_frame, needs
 
 from fakecamera import Defect, FakeCamera, Shot
-from running import RunningDaemon, environment, hotpixeld, running, wait_for
+from running import RunningDaemon, cpu_of, environment, hotpixeld, running, wait_for
 
 SMALL_BYTES = 8 << 20
 KNOWN = "repair: {when: always}\nsensors: [{width: 64, height: 48, pixels: [[20, 10]]}]"
@@ -308,6 +308,36 @@ def test_ready_comes_before_the_backlog_and_new_photos_before_old_ones(
         words = [line.split("=")[0] for line in manager.listen()]
         order = [w for w in words if w not in ("WATCHDOG", "STATUS")]
         assert order == ["READY", "RELOADING", "MONOTONIC_USEC", "READY", "STOPPING"]
+
+
+@pytest.mark.parametrize(
+    "count", [150, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
+)
+def test_a_large_backlog_delays_neither_the_start_nor_a_new_photo_and_counts_once(
+    tmp_path: Path, count: int
+) -> None:
+    *backlog, new = FakeCamera(64, 48, seed=12).shoot(count + 1)
+    different = len({digest_and_frame(shot.jpeg)[0] for shot in (*backlog, new)})
+    assert different > 0.99 * count  # two of so many small scenes may be the same
+    with RunningDaemon(tmp_path, start=False) as daemon:
+        for shot in backlog:
+            (daemon.imports / shot.name).write_bytes(shot.jpeg)
+        daemon.start()
+        # of its own time, because a busy machine is slow, not wrong
+        assert cpu_of(Path(f"/proc/{daemon.pid}")) <= 2
+        daemon.wait_counted(10)
+        daemon.drop("new.jpg", new.jpeg)
+        wait_for(lambda: "new.jpg" in daemon.photos(), "the new one is taken", 10)
+        daemon.wait_counted(count // 2, 1800)
+        daemon.kill()
+        daemon.start()
+        wait_for(lambda: len(daemon.photos()) == count + 1, "all are taken", 1800)
+        wait_for(lambda: not daemon.status()["photos"]["waiting"], "none waits")
+        assert daemon.stop() == 0
+        rows = daemon.photos().values()
+        assert {row.statistics for row in rows} <= {"pending", "folded", "duplicate"}
+        assert sum(row.statistics != "duplicate" for row in rows) == different
+        check_exact(daemon.state, {shot.name: shot.jpeg for shot in (*backlog, new)})
 
 
 HOSTILE = [b"new\nline.jpg", b"\x1b[31mred\x1b[0m.jpg", b"\xff\xfe.jpg", b"n" * 251 + b".jpg"]

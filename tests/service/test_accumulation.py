@@ -186,6 +186,31 @@ def test_sensors_that_do_not_fit_in_memory_go_to_disk_and_come_back(
         assert state.ledger.count(1, "folded") + state.ledger.count(1, "pending") == 10
 
 
+def test_cameras_that_alternate_do_not_swap_their_sums_photo_by_photo(
+    tmp_path: Path, shots: list[Shot]
+) -> None:
+    other = FakeCamera(96, 64, seed=3, model="Other").shoot(40)
+    with opened(config_in(tmp_path, LOOSE)) as state:
+        state.accumulation.memory_bytes = 300_000  # one sensor takes 221,184
+        work = QuietWork(state, lambda: 0.0)
+        for one, two in zip(shots, other, strict=True):
+            for shot, prefix in ((one, ""), (two, "other")):
+                path = state.config.import_folders[0] / f"{prefix}{shot.name}"
+                path.write_bytes(shot.jpeg)
+                state.handling.handle(path, shot.jpeg, f"{prefix}{shot.index}")
+                work.after_photo()
+        newest = state.ledger.db.execute(
+            "SELECT sum(newest) FROM (SELECT max(generation) AS "
+            "newest FROM generations GROUP BY sensor_id)"
+        ).fetchone()[0]
+        assert newest <= 6
+        while state.accumulation.replay_next():
+            pass
+        assert sums_in(state) == sums_of(shots)
+        (theirs,) = state.accumulation.parts(2)
+        assert {name: a.tobytes() for name, a in theirs.arrays().items()} == sums_of(other)
+
+
 def test_a_photo_whose_bytes_are_gone_is_lost_by_name_and_counts_when_it_comes_back(
     tmp_path: Path, shots: list[Shot]
 ) -> None:

@@ -1,5 +1,6 @@
 """An archive folded by processes and by a cluster: each photo once, whatever dies."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -7,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from hotpixeld.edge.photo import read_photo
 from hotpixeld.edge.pixels import read_pixels
 from hotpixeld.service import backfill as room
 from hotpixeld.service.backfill import Backfilled, backfill
+from hotpixeld.service.partition import fold_partition
 from hotpixeld.service.space import check_state_space
 from hotpixeld.service.state import State, open_state
 from hotpixeld.service.workers import Workers, workers
@@ -261,3 +263,25 @@ def test_photos_of_the_daemon_are_not_displaced(tmp_path: Path) -> None:
         done = backfill(state, [older], held, lambda _done, _total: None)
         assert done.states == {"folded": 10}
         assert_newest_epochs_are(state, [newer[10:], newer[:10]])
+
+
+def test_workers_go_on_with_later_epochs_before_the_first_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "REMOTE_PARTITION_PHOTOS", 10)
+    paths = archive_in(tmp_path, 40)
+    given: list[object] = []
+    given_at_first_answer: list[int] = []
+
+    class Counting(ThreadPoolExecutor):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
+            if fn is fold_partition:
+                given.append(fn)
+            return super().submit(fn, *args, **kwargs)
+
+    held = Workers(lambda: Counting(3), ahead=3, are_here=False)
+    with opened(tmp_path) as state, contextlib.closing(held):
+        done = run(state, tmp_path, held, lambda: given_at_first_answer.append(len(given)))
+        assert given_at_first_answer[0] == 3
+        assert done.states == {"folded": 40}
+        assert_newest_epochs_are(state, [paths[30:], paths[20:30]])

@@ -73,6 +73,35 @@ def test_the_plain_list_has_the_times_of_the_exported_one(
     assert set(listed.read_text().splitlines()[1:]) == {"5 5 0", "40 30 0", "12 10 0"}
 
 
+def test_photos_of_a_camera_that_was_dropped_count_again_only_when_asked_for(
+    tmp_path: Path, shots: list[Shot]
+) -> None:
+    config = passed(tmp_path, shots[:5], "copies: {min_free: 0B}\n")
+
+    def after(what: str = "", argument: bytes | None = None) -> list[str]:
+        with contextlib.closing(open_database(config.state)) as db:
+            if what:
+                Ledger(db).ask(what, argument, "2026-01-01T00:00:00Z")
+        single_pass(config, lambda _text: None)
+        with contextlib.closing(open_database(config.state)) as db:
+            return sorted(row.statistics for row in Ledger(db).photos())
+
+    with contextlib.closing(open_database(config.state)) as db:
+        key = Ledger(db).sensors()[0].key.encode()
+    photos = sorted((tmp_path / "import").iterdir())
+    assert after("forget-sensor", key) == ["refused"] * 5
+    assert not list((config.state / "moments").iterdir())
+    photos[0].rename(photos[0].with_name("renamed.jpg"))
+    (tmp_path / "import" / "copied.jpg").write_bytes(photos[1].read_bytes())
+    photos[2].touch()
+    assert after() == ["refused"] * 7
+    assert after("retry") == ["refused"] * 7
+    assert after("retry", os.fsencode(photos[3])) == ["refused"] * 6 + ["waiting"]
+    for shot in shots[5:8]:
+        (tmp_path / "import" / shot.name).write_bytes(shot.jpeg)
+    assert after() == ["folded"] * 4 + ["refused"] * 6
+
+
 def test_a_rebuild_counts_an_archive_and_writes_no_copies_of_it(
     tmp_path: Path, shots: list[Shot], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,7 +38,7 @@ while IFS=: read -r _ controllers path; do
     continue
   fi
   mkdir -p "$tree${path%/}/$name"; echo $$ > "$tree${path%/}/$name/cgroup.procs"
-done < /proc/self/cgroup
+done <<< "$(cat /proc/self/cgroup)"
 exec unshare --pid --fork --kill-child --mount --propagation private --uts --ipc --net --cgroup \
   bash -c "$inside" inside "$root"
 """

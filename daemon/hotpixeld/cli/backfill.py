@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from hotpixeld.service.backfill import Backfilled, backfill
 from hotpixeld.service.cores import usable_cores
 from hotpixeld.service.state import open_state
 from hotpixeld.service.workers import workers
+
+TELL_S = 30.0
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -46,11 +49,30 @@ def _tell(done: Backfilled) -> None:
     say(f"{counts or 'nothing new'}; {done.already_known} were known")
 
 
+def plain_progress(
+    clock_s: Callable[[], float], write: Callable[[str], object]
+) -> Callable[[int, int], None]:
+    """Return what tells of photos done, of how many, by a line every `TELL_S` seconds at most."""
+    start_s = told_s = clock_s()
+
+    def show(done: int, total: int) -> None:
+        nonlocal told_s
+        now_s = clock_s()
+        if done and now_s - told_s >= TELL_S:
+            told_s = now_s
+            rate = done / (now_s - start_s)
+            left_s = int((total - done) / rate)
+            left = f"{left_s // 3600}:{left_s // 60 % 60:02}:{left_s % 60:02}"
+            write(f"{done} of {total} photos, {rate:.1f}/s, {left} left\n")
+
+    return show
+
+
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
     """Draw a bar with rate and time left on a terminal; elsewhere say a line now and then."""
     if not sys.stderr.isatty():
-        yield lambda _done, _total: None
+        yield plain_progress(time.monotonic, sys.stderr.write)
         return
     from rich.console import Console  # noqa: PLC0415 (only a terminal waits for it)
     from rich.progress import (  # noqa: PLC0415

@@ -27,6 +27,8 @@ def execute(options: argparse.Namespace) -> int:
         overwrite=options.force,
     )
     say(f"{outcome.path}: {outcome.repaired_px} pixels repaired ({outcome.method})")
+    if not outcome.repaired_px:
+        say("what stands there is no more than the photo's own texture: nothing to repair")
     if outcome.note:
         say(outcome.note)
     return 0

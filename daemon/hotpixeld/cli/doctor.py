@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from hotpixeld.cli.terminal import heading, say
+from hotpixeld.cli.terminal import heading, print_json, say
 from hotpixeld.config import find_config, load_config
 from hotpixeld.errors import ConfigError
 from hotpixeld.service.doctor import Check, examine
@@ -24,6 +24,10 @@ def execute(options: argparse.Namespace) -> int:
         found.append(Check(f"config {path}"))
     found.extend(examine(config))
     wrong = [check for check in found if not check.is_fine]
+    if options.json:
+        checks = [{"what": c.what, "fine": c.is_fine, "advice": c.advice or None} for c in found]
+        print_json({"fine": not wrong, "config": str(path), "checks": checks})
+        return FOUND if wrong else 0
     for check in wrong:
         heading(f"FOUND: {check.what}", "bold red")
         say(f"  what to do: {check.advice}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from hotpixeld import __version__
 
@@ -37,9 +39,20 @@ PHOTO_STATES = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in an error what was probably meant, and where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            near = difflib.get_close_matches(wrong[1], re.findall(r"[\w-]+", wrong[2]), 1)
+            message = message[: wrong.start()] + f"there is no {wrong[1]!r}"
+            message += f", did you mean {near[0]}?" if near else f"; there are: {wrong[2]}"
+        self.exit(2, f"{self.prog}: {message}\nhelp: {self.prog} --help\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; a chosen command stands in ``command`` (and ``action``)."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="hotpixeld",
         description="Finds a camera's stuck, hot and dead pixels in its ordinary photos and "
         "writes repaired copies.",
@@ -137,7 +150,7 @@ def _add_ledger(commands: _Commands) -> None:
     listing = _command(actions, "list", "cameras, their photos and size on disk")
     _config(listing)
     _json(listing)
-    forget = _command(actions, "forget", "drop all that is known of one camera")
+    forget = _command(actions, "forget", "drop one camera; its photos are not counted again")
     _config(forget)
     forget.add_argument("key", metavar="KEY")
     photos = _command(commands, "photos", "the ledger of photos")
@@ -185,8 +198,10 @@ def _add_set_up(commands: _Commands) -> None:
         "checks the machine: folders, rights, inotify limits, file system, space, clock, versions",
     )
     _config(doctor)
+    _json(doctor)
     check = _command(commands, "check-config", "say whether the config file is good")
-    check.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the same as -c FILE")
+    _config(check)
     _command(commands, "config-schema", "the JSON Schema of the config file, for editors")
     drop_in = _command(
         commands, "systemd-dropin", "what opens the service's sandbox for this config's folders"

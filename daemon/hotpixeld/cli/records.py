@@ -53,7 +53,9 @@ def the_sensor(ledger: Ledger, key: str | None) -> SensorRow:
         There is none, or more than one, or no such sensor.
     """
     found = chosen_sensors(ledger, key)
+    if not found:
+        raise UsageError("no camera is known yet: each is from its first photo on")
     if len(found) != 1:
-        known = ", ".join(row.key for row in found) or "none yet"
+        known = ", ".join(row.key for row in found)
         raise UsageError(f"which camera? Say --sensor KEY; known: {known}")
     return found[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 from hotpixeld.cli.terminal import print_json, say
 from hotpixeld.config import find_config, json_schema, load_config
 from hotpixeld.edge.systemd_dropin import drop_in
-from hotpixeld.errors import HotpixeldError
+from hotpixeld.errors import HotpixeldError, UsageError
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -18,7 +18,9 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     if options.command == "systemd-dropin":
         return _print_drop_in(find_config(options.config, os.environ))
-    path = find_config(options.file, os.environ)
+    if options.file and options.config:
+        raise UsageError("name the config file once: FILE or -c FILE")
+    path = find_config(options.file or options.config, os.environ)
     load_config(path)
     say(f"{path}: good")
     return 0

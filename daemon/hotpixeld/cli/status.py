@@ -2,11 +2,12 @@
 
 import argparse
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 from hotpixeld.cli.terminal import heading, print_json, print_table, say
-from hotpixeld.config import find_config, state_folder
+from hotpixeld.config import SYSTEM_CONFIG, find_config, state_folder
 from hotpixeld.core.reasons import FOR_PEOPLE
 from hotpixeld.service.health import gather
 
@@ -41,8 +42,10 @@ def _print(document: dict[str, Any], config_path: Path) -> None:
             say(f"  to see them: hotpixeld pixels list --sensor {key}")
             say(f"  to accept them: hotpixeld pixels confirm --held --sensor {key}")
     if not document["running"]:
-        heading(f"not running ({config_path})", "bold yellow")
-        say("  to start it: hotpixeld run, or sudo systemctl start hotpixeld")
+        never = not (document["since"] or document["last_photo_at"] or document["problems"])
+        what = "not running, and never was with this state" if never else "not running"
+        heading(f"{what} ({config_path})", "bold yellow")
+        say(f"  to start it: {_starting(config_path)}")
     else:
         since = _shown(document["since"] or "just now")
         heading(f"running since {since}, process {document['pid']} ({config_path})", "bold green")
@@ -67,6 +70,12 @@ def _print(document: dict[str, Any], config_path: Path) -> None:
                 for camera in document["sensors"]
             ],
         )
+
+
+def _starting(config: Path) -> str:
+    if config == SYSTEM_CONFIG:
+        return "sudo systemctl start hotpixeld"
+    return f"hotpixeld run -c {shlex.quote(str(config))}"
 
 
 def _counted(tally: dict[str, int]) -> str:

@@ -38,4 +38,7 @@ def note_words(
         say(f"{x},{y} belongs to the defect {column},{row}")
     if len(moved) > _TOLD:
         say(f"{len(moved) - _TOLD} more belong to known defects")
-    say(f"{sensor.key}: noted {len(said)} pixel(s); the daemon takes it up within seconds")
+    say(
+        f"{sensor.key}: noted {len(said)} pixel(s); the daemon takes it up within seconds, "
+        "or when it next starts"
+    )

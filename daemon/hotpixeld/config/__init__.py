@@ -6,7 +6,7 @@ What needs the validator is imported at first use: `hotpixeld status` only needs
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from hotpixeld.config.locate import absolute_path, find_config, state_folder
+from hotpixeld.config.locate import SYSTEM_CONFIG, absolute_path, find_config, state_folder
 
 if TYPE_CHECKING:
     from hotpixeld.config.load import load_config, parse_config
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RESTART_KEYS",
+    "SYSTEM_CONFIG",
     "Config",
     "ConfigFile",
     "Confirmation",

@@ -7,6 +7,7 @@ from pathlib import Path
 from hotpixeld.config.yamltext import key_text, read_yaml
 from hotpixeld.errors import ConfigError, ConfigProblem, UsageError
 
+SYSTEM_CONFIG = Path("/etc/hotpixeld/hotpixeld.yaml")
 MAX_BYTES = 4 * 1024**2
 
 
@@ -29,7 +30,7 @@ def find_config(explicit: Path | None, environ: Mapping[str, str]) -> Path:
         return explicit
     if named := environ.get("HOTPIXELD_CONFIG"):
         return Path(named)
-    places = [Path("/etc/hotpixeld/hotpixeld.yaml")]
+    places = [SYSTEM_CONFIG]
     if home := environ.get("HOME"):
         places.insert(0, Path(home, ".config/hotpixeld/hotpixeld.yaml"))
     for place in places:
@@ -38,6 +39,7 @@ def find_config(explicit: Path | None, environ: Mapping[str, str]) -> Path:
     raise UsageError(
         "no config file: name one with -c or in $HOTPIXELD_CONFIG, or write "
         + " or ".join(str(place) for place in places)
+        + " (three keys are enough: import, output, state)"
     )
 
 

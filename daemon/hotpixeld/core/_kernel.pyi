@@ -10,7 +10,7 @@ _Room: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 def fold(
     frames: Sequence[_Frame],
-    sum_dn: npt.NDArray[np.uint32],
+    sum_dn: npt.NDArray[np.unsignedinteger],
     sum_squares_dn2: npt.NDArray[np.unsignedinteger[Any]],
     top: int,
     bottom: int,
@@ -18,7 +18,7 @@ def fold(
 ) -> None: ...
 def add_residuals(
     frames: Sequence[_Frame],
-    total: npt.NDArray[np.int32],
+    total: npt.NDArray[np.signedinteger],
     top: int,
     bottom: int,
     /,

@@ -23,7 +23,7 @@ _GONE_GAIN = 10.0  # and against later ones: to let a defect go is the graver mi
 _GONE_PHOTOS = 15  # fewer photos without it do not show that it has healed
 _NEARNESS = np.array([1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0])  # what a date off by up to 3 is worth
 _HARDLY_EARLIER, _HARDLY_LATER = 0.05, 0.1  # probability of an onset before or after what is said
-_MOST_PHOTOS = 2000  # older observations say no more
+MOST_PHOTOS = 2000  # older observations say no more
 _GOOD_SIGMA = 20.0  # a good pixel's residuals: 1.25 local spreads, in 1/16
 _STRAY = 0.03  # of all photos, something of the scene stands off at the site
 _GAINS = np.array([0.1, 0.3, 0.6, 1.0, 1.6, 2.4])  # a photo's level, of the mean level
@@ -64,7 +64,7 @@ def date(observed: Observed, light: Light | None = None) -> Dating:
     light : Light or None
         What the site stood against in the same photos, where that is known.
     """
-    skipped = max(0, len(observed) - _MOST_PHOTOS)
+    skipped = max(0, len(observed) - MOST_PHOTOS)
     recent = signed(observed)[skipped:].astype(np.float64)
     if not len(recent) or not (recent >= SHOWN).any():
         return Dating(None, None, None, None, gone=False)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hotpixeld.core.edges import edges_of
+from hotpixeld.core.edges import Edges, edges_of
 from hotpixeld.core.fields import Field, Progress, Steadiness, Sums
 from hotpixeld.core.null import Null, fitted
 from hotpixeld.core.screening import (
@@ -15,7 +16,6 @@ from hotpixeld.core.screening import (
     Beyond,
     Normal,
     Screen,
-    Spread,
     bands_of,
     block_sums,
     blocks_of,
@@ -23,13 +23,14 @@ from hotpixeld.core.screening import (
     phase_sums,
     screened,
 )
+from hotpixeld.core.spread import Spread
 
 _CLIP = 4.0  # robust: no subpixel counts more than four spreads in its surroundings' spread
 _FLOOR = 0.6  # nowhere is the spread taken below this share of the whole channel's
 _SCREEN = 2.4  # levels below are nobody's suspects and not part of the tail
 _SURELY_BAD = 6.0  # the first guess at what good subpixels do not reach
-_FAR_SHARE = 3e-6  # so few good subpixels are beyond that their loss changes no fit
 _STEADY_SHARE, _MOST_STEADY = 0.3, 6.0
+_FAR_SHARE = 3e-6  # so few good subpixels are beyond that their loss changes no fit
 _NO_TAIL, _GOOD_TAIL = 0.8, 0.83  # powers of the fitted tail
 # By how much a tail is heavier for few photos: measured on made cameras without defects, 15 to 40
 # photos. A variance of few photos is the more uncertain one.
@@ -77,7 +78,9 @@ class Evidence:
     def suspects(self, score: float) -> Suspects:
         """Return those that reach ``score``."""
         chosen = np.abs(self.beyond.levels) >= self.null.level(score)
-        rows, columns, channels = np.unravel_index(self.beyond.places[chosen], self.shape)
+        rows, columns, channels = np.unravel_index(
+            self.beyond.places[chosen].astype(np.intp), self.shape
+        )
         return Suspects(rows, columns, channels, self.beyond.levels[chosen])
 
 
@@ -97,41 +100,81 @@ def weighed(
     normals: tuple[Normal, Normal],
     spread: Spread,
     on_progress: Progress,
-) -> tuple[Evidence, Evidence]:
+) -> tuple["Found", "Found"]:
     """Return what stands off its neighbours, and what varies less than they do.
 
     To the first, steadiness adds its share: tone curve and clipping leave a defect less room to
     vary, so that what stands off and is steady besides is surer.
     """
-    shape = sums.shape
+    shape, photos, subpixels = sums.shape, sums.count, int(np.prod(sums.shape))
     screen = Screen(_SCREEN, _STEADY_SHARE, _MOST_STEADY)
-    found: tuple[list[Beyond], list[Beyond]] = ([], [])
-
-    def work(rows: slice) -> tuple[Beyond, Beyond]:
-        return screened((sums.values(rows), steadiness.values(rows)), normals, rows, screen)
-
-    for rows, both in zip(bands_of(shape[0]), spread(work, bands_of(shape[0])), strict=True):
-        for parts, part in zip(found, both, strict=True):
-            start = rows.start * shape[1] * shape[2]
-            parts.append(Beyond(part.places + np.int64(start), part.levels))
-        on_progress()
-    subpixels = int(np.prod(shape))
-    off, calmer = (_emptied(parts) for parts in found)
-    off = edges_of(sums, normals[0]).eased(off, _SCREEN)
-    calmer = edges_of(steadiness, normals[1]).eased(calmer, _SCREEN)
-    return (
-        Evidence(shape, off, _null_of(off, subpixels, shape).of_few(sums.count, _FEW_OFF)),
-        Evidence(
-            shape, calmer, _null_of(calmer, subpixels // 2, shape).of_few(sums.count, _FEW_STEADY)
-        ),
+    found = (
+        Found(shape, photos, subpixels, _FEW_OFF, []),
+        Found(shape, photos, subpixels // 2, _FEW_STEADY, []),
     )
+    edges = edges_of(sums, normals[0]), edges_of(steadiness, normals[1])
+
+    def work(rows: slice) -> tuple[_Located, _Located]:
+        fields = sums.values(rows), steadiness.values(rows)
+        off, calm = screened(fields, normals, rows, screen)
+        return _located(off, rows, edges[0]), _located(calm, rows, edges[1])
+
+    for both in spread(work, bands_of(shape[0])):
+        for one, band in zip(found, both, strict=True):
+            one.bands.append(band)
+        on_progress()
+    return found
 
 
-def _emptied(parts: list[Beyond]) -> Beyond:
-    """Return all of them as one, and let go of the parts."""
-    whole = joined(parts)
-    parts.clear()
-    return whole
+@dataclass(frozen=True)
+class _Located:
+    """What is beyond the screen, places counted through the whole field, and in which blocks."""
+
+    beyond: Beyond
+    blocks: npt.NDArray[np.int32]
+
+
+def _located(beyond: Beyond, rows: slice, edges: Edges) -> _Located:
+    """Return what a band's subpixels are in the whole field."""
+    height, width, channels = edges.shape
+    row_values = width * channels
+    places = np.add(beyond.places, rows.start * row_values, dtype=np.int64)
+    eased = edges.eased(Beyond(places, beyond.levels), _SCREEN)
+    row, within = np.divmod(eased.places, row_values)
+    blocks = row // BLOCK_PX * blocks_of(width) + within // (BLOCK_PX * channels)
+    narrow = height * row_values < 2**32
+    kept: npt.NDArray[np.integer[Any]] = eased.places.astype(np.uint32 if narrow else np.int64)
+    return _Located(Beyond(kept, eased.levels), blocks.astype(np.int32))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is beyond the screen of one evidence, band by band.
+
+    Attributes
+    ----------
+    shape : (height, width, channels)
+    photos, subpixels : int
+        How many there are in all; of `subpixels` those that could have been found.
+    heavier : float
+        By how much the tail is heavier for few photos, as `Null.of_few` takes it.
+    bands : list
+    """
+
+    shape: tuple[int, int, int]
+    photos: int
+    subpixels: int
+    heavier: float
+    bands: list[_Located]
+
+    def evidence(self) -> Evidence:
+        """Fit the null, and let go of the bands."""
+        beyond = joined([band.beyond for band in self.bands])
+        blocks = np.concatenate([band.blocks for band in self.bands])
+        self.bands.clear()
+        count = blocks_of(self.shape[0]) * blocks_of(self.shape[1])
+        null = _null_of(beyond.levels, blocks, count, self.subpixels)
+        return Evidence(self.shape, beyond, null.of_few(self.photos, self.heavier))
 
 
 def _spread_of(
@@ -192,47 +235,37 @@ def _phases_of(
     return (total / counted).astype(np.float32), scale.astype(np.float32)
 
 
-def _null_of(beyond: Beyond, subpixels: int, shape: tuple[int, int, int]) -> Null:
+def _null_of(
+    levels: npt.NDArray[np.float32],
+    block: npt.NDArray[np.int32],
+    blocks: int,
+    subpixels: int,
+) -> Null:
     """Fit the null to what is beyond the screen, leaving out what stands round a clear defect.
 
     A defect spoils its block, so blocks that hold a level beyond any good subpixel's are left out,
     and the fit is repeated until no more are.
     """
-    sizes = np.abs(beyond.levels)
+    sizes = np.abs(levels)
     ordered = np.sort(sizes)
-    block, blocks = _blocks_at(beyond.places, shape)
     greatest = np.zeros(blocks, np.float32)
-    great = sizes > _SCREEN + 1  # no limit is below
+    great = np.flatnonzero(sizes > _SCREEN + 1)  # no limit is below
     np.maximum.at(greatest, block[great], sizes[great])
     surely = min(0.3, -np.log10(_FAR_SHARE * max(subpixels, 1)))
     limit = _SURELY_BAD
-    null = fitted(ordered, _SCREEN, subpixels)
     for _ in range(8):
         clear = greatest > limit
         share = float(clear.mean())
         good = round(subpixels * max(1 - share, 0.1))
-        left_out = clear[block]
+        left_out = clear.take(block)
         null = fitted(_without(ordered, sizes[left_out]), _SCREEN, good)
         if null.power < _NO_TAIL:
-            null = _of_the_cleaner_side(beyond.levels[~left_out], null)
+            null = _of_the_cleaner_side(levels[~left_out], null)
         again = max(null.level(surely), _SCREEN + 1)
         if abs(again - limit) < 0.02:
             break
         limit = again
     return null
-
-
-def _blocks_at(
-    places: npt.NDArray[np.integer], shape: tuple[int, int, int]
-) -> tuple[npt.NDArray[np.int32], int]:
-    """Return the number of the block that each place is in, and how many blocks there are."""
-    down, across = blocks_of(shape[0]), blocks_of(shape[1])
-    rows, left = np.divmod(places, shape[1] * shape[2])
-    rows //= BLOCK_PX
-    rows *= across
-    left //= BLOCK_PX * shape[2]
-    rows += left
-    return rows.astype(np.int32), down * across
 
 
 def _without(

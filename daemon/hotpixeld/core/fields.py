@@ -50,7 +50,7 @@ class Sums:
 
     def values(self, rows: slice) -> npt.NDArray[np.int32]:
         """Return the summed residuals of these rows."""
-        total = self.parts[0].residual[rows]
+        total = self.parts[0].residual[rows].astype(np.int32, copy=False)
         for part in self.parts[1:]:
             total = total + part.residual[rows]
         return total
@@ -227,7 +227,7 @@ def _logarithm(spread: npt.NDArray[np.unsignedinteger], unit: np.float32) -> npt
     relative *= unit
     relative += 1
     bits = relative.view(np.int32)
-    cells = bits >> 15
+    cells = (bits >> 15).astype(np.intp)  # as `take` wants them, or it is half as fast
     cells -= 127 << 8
     logarithm = np.take(_LOGARITHMS, cells, mode="clip")
     bits &= 0x7FFF

@@ -26,23 +26,23 @@ class Kernel(Protocol):
     def fold(
         self,
         frames: Sequence[Frame],
-        sum_dn: npt.NDArray[np.uint32],
+        sum_dn: npt.NDArray[np.unsignedinteger],
         sum_squares_dn2: npt.NDArray[np.unsignedinteger],
         top: int,
         bottom: int,
         /,
     ) -> None:
-        """Add some rows of frames to sums and sums of squares."""
+        """Add some rows of frames to sums (uint32, or uint16 of few) and sums of squares."""
 
     def add_residuals(
         self,
         frames: Sequence[Frame],
-        total: npt.NDArray[np.int32],
+        total: npt.NDArray[np.signedinteger],
         top: int,
         bottom: int,
         /,
     ) -> None:
-        """Add the residuals of some rows of frames to ``total``."""
+        """Add the residuals of some rows of frames to ``total`` (int32, or int16 of few)."""
 
     def residual_at(
         self,

@@ -244,6 +244,8 @@ def _read_json(text: str) -> Iterator[tuple[int, str, Parsed | None]]:
     """Read our own document, that of `pixels list --json` of one sensor, or ``[[x, y], ...]``."""
     try:
         document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if isinstance(document, dict) and "sensors" in document and "pixels" not in document:

@@ -7,23 +7,24 @@ holds for them by construction.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core import kernel
 from hotpixeld.core.residual import add_residuals
+from hotpixeld.core.spread import Spread
 
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Shape = tuple[int, int, int]
 
+_FEW_PHOTOS = 255  # 255 x 255 < 2^16, 255 x 128 < 2^15
 MAX_PHOTOS = 65_000  # 65,000 x 255^2 < 2^32; and for 16 bits 65,000^2 x 65,535^2 < 2^64
 _BATCH = 64  # a batch's sums of 8-bit values stay within 16 bits
-_BAND_VALUES = 65_536  # a band and its temporaries stay within the cache
+_BAND_VALUES = 131_072  # a band and its temporaries stay within the cache
 _SPREAD_ROWS = 256  # what one thread does at a time
-
-Spread = Callable[[Callable[[slice], None], Iterable[slice]], Iterable[None]]
 
 
 class MomentsFullError(OverflowError):
@@ -43,22 +44,30 @@ class Moments:
         Sum of `hotpixeld.core.residual.residual_rows` over the frames.
     depth_bits : int
         8 or 16.
+
+    Those of `few` photos of 8 bits hold sums in uint16 and residuals in int16 until they are more
+    than 255: two thirds of the memory.
     """
 
-    def __init__(self, shape: Shape, depth_bits: int) -> None:
+    def __init__(self, shape: Shape, depth_bits: int, *, few: bool = False) -> None:
         if depth_bits not in (8, 16):
             raise ValueError(f"depth_bits is 8 or 16, not {depth_bits}")
         self.count = 0
         self.depth_bits = depth_bits
-        self.sum_dn = np.zeros(shape, np.uint32)
+        narrow = few and depth_bits == 8
+        self.sum_dn: npt.NDArray[np.unsignedinteger] = np.zeros(
+            shape, np.dtype(np.uint16 if narrow else np.uint32)
+        )
         squares = np.dtype(np.uint32 if depth_bits == 8 else np.uint64)
         self.sum_squares_dn2: npt.NDArray[np.unsignedinteger] = np.zeros(shape, squares)
-        self.residual = np.zeros(shape, np.int32)
+        self.residual: npt.NDArray[np.signedinteger] = np.zeros(
+            shape, np.dtype(np.int16 if narrow else np.int32)
+        )
 
     @classmethod
-    def empty(cls, shape: Shape, depth_bits: int) -> "Moments":
+    def empty(cls, shape: Shape, depth_bits: int, *, few: bool = False) -> "Moments":
         """Return moments of no frame, of ``shape`` (height, width, channels)."""
-        return cls(shape, depth_bits)
+        return cls(shape, depth_bits, few=few)
 
     @classmethod
     def from_arrays(
@@ -98,7 +107,8 @@ class Moments:
         return height, width, channels
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Return what is persisted, by name; views, not copies."""
+        """Return what is persisted, by name; views, not copies, but where they were `few`."""
+        self._widen()
         return {
             "sum_dn": self.sum_dn,
             "sum_squares_dn2": self.sum_squares_dn2,
@@ -113,8 +123,7 @@ class Moments:
         frames
             In C order, or RGB in four bytes a pixel; any other layout is copied first.
         spread
-            Calls a function for every band of rows, as `map` does; the ``map`` of a thread pool
-            does so on several cores. Where it raises, the moments are spoilt.
+            What works on the bands of rows. Where it raises, the moments are spoilt.
 
         Raises
         ------
@@ -149,9 +158,9 @@ class Moments:
         if other.shape != self.shape or other.depth_bits != self.depth_bits:
             raise ValueError(f"moments of {other.shape} cannot be merged into {self.shape}")
         self._make_sure_of_room_for(other.count)
-        self.sum_dn += other.sum_dn
+        np.add(self.sum_dn, other.sum_dn, out=self.sum_dn, casting="same_kind")
         np.add(self.sum_squares_dn2, other.sum_squares_dn2, out=self.sum_squares_dn2)
-        self.residual += other.residual
+        np.add(self.residual, other.residual, out=self.residual, casting="same_kind")
         self.count += other.count
 
     def mean(self, rows: slice = slice(None)) -> npt.NDArray[np.float64]:
@@ -167,6 +176,12 @@ class Moments:
             raise MomentsFullError(
                 f"{self.count} photos and {more} more are over the {MAX_PHOTOS} that moments hold"
             )
+        if self.count + more > _FEW_PHOTOS:
+            self._widen()
+
+    def _widen(self) -> None:
+        self.sum_dn = self.sum_dn.astype(np.uint32, copy=False)
+        self.residual = self.residual.astype(np.int32, copy=False)
 
     def _add_rows(self, frames: Sequence[Frame], rows: slice) -> None:
         self._add_sums(frames, rows)
@@ -176,33 +191,67 @@ class Moments:
         if (compiled := kernel.chosen()) is not None:
             compiled.fold(frames, self.sum_dn, self.sum_squares_dn2, rows.start, rows.stop)
             return
-        height, width, channels = self.sum_dn[rows].shape
-        for band in bands((height, width, channels)):
-            self._fold_rows(frames, slice(rows.start + band.start, rows.start + band.stop))
+        pixels = _stored_pixels(frames)
+        height, width, channels = pixels[0][rows].shape
+        of_a_band = list(bands((height, width, channels)))
+        narrow = np.dtype(np.uint16 if self.depth_bits == 8 else np.uint32)
+        shape = (of_a_band[0].stop, width, channels) if of_a_band else (0, width, channels)
+        rooms = [np.empty(shape, narrow) for _ in range(2)]
+        squares = np.empty(shape, self.sum_squares_dn2.dtype)
+        for band in of_a_band:
+            part = slice(rows.start + band.start, rows.start + band.stop)
+            length = band.stop - band.start
+            self._fold_rows(pixels, part, rooms[0][:length], rooms[1][:length], squares[:length])
 
-    def _fold_rows(self, frames: Sequence[Frame], rows: slice) -> None:
-        shape = self.sum_dn[rows].shape
-        narrow = np.uint16 if self.depth_bits == 8 else np.uint32
-        wide = self.sum_squares_dn2.dtype
-        sums = np.zeros(shape, narrow)
-        squares = np.zeros(shape, wide)
-        values, square, widened = (
-            np.empty(shape, narrow),
-            np.empty(shape, narrow),
-            np.empty(shape, wide),
-        )
-        for frame in frames:
-            if frame.flags.c_contiguous:
-                np.copyto(values, frame[rows])
-            else:  # numpy would go through it three values at a time
-                for channel in range(shape[2]):
-                    np.copyto(values[..., channel], frame[rows, :, channel])
-            sums += values
-            np.multiply(values, values, out=square)
-            np.copyto(widened, square)
-            np.add(squares, widened, out=squares)
-        self.sum_dn[rows] += sums
-        np.add(self.sum_squares_dn2[rows], squares, out=self.sum_squares_dn2[rows])
+    def _fold_rows(
+        self,
+        frames: Sequence[Frame],
+        rows: slice,
+        values: npt.NDArray[np.unsignedinteger],
+        sums: npt.NDArray[np.unsignedinteger],
+        squares: npt.NDArray[np.unsignedinteger],
+    ) -> None:
+        np.copyto(sums, frames[0][rows])
+        np.multiply(sums, sums, out=values)
+        np.copyto(squares, values)
+        for frame in frames[1:]:
+            np.copyto(values, frame[rows])
+            np.add(sums, values, out=sums)
+            np.multiply(values, values, out=values)
+            np.add(squares, values, out=squares)
+        _add_channels(self.sum_dn[rows], sums)
+        _add_channels(self.sum_squares_dn2[rows], squares)
+
+
+def _stored_pixels(frames: Sequence[Frame]) -> Sequence[Frame]:
+    """Return the frames in C order: the fourth channel with them where all have one in memory."""
+    if all(frame.flags.c_contiguous for frame in frames):
+        return frames
+    stored: list[Frame] = []
+    for frame in frames:
+        base: Any = frame.base
+        if (
+            not isinstance(base, np.ndarray)
+            or base.shape != (*frame.shape[:2], 4)
+            or base.dtype != frame.dtype
+            or not base.flags.c_contiguous
+            or base.ctypes.data != frame.ctypes.data
+        ):
+            return [one.copy(order="C") for one in frames]
+        stored.append(base)
+    return stored
+
+
+def _add_channels(
+    total: npt.NDArray[np.unsignedinteger], more: npt.NDArray[np.unsignedinteger]
+) -> None:
+    """Add to ``total`` as many channels as it has; numpy would go through three at a time."""
+    if more.shape != total.shape:
+        packed = np.empty(total.shape, more.dtype)
+        for channel in range(total.shape[2]):
+            packed[..., channel] = more[..., channel]
+        more = packed
+    np.add(total, more, out=total)
 
 
 def mean_of(count: int, sum_dn: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:

@@ -95,6 +95,8 @@ class Piece:
         """Estimate what the defect adds to each doubtful subpixel."""
         if not self.learned:
             own = self.standing.spread_dn[self.expected.doubtful[2]] * self.usual
+            if not own.any():
+                return own
             return self.expected.signal(np.zeros_like(own), np.hypot(own, self.others))
         found = self.strength
         learned = found.scale * self.profile

@@ -20,8 +20,9 @@ from hotpixeld.core.moments import Moments
 from hotpixeld.core.observe import Observations, shows_in
 from hotpixeld.core.regions import held_regions
 from hotpixeld.core.residual import RESIDUAL_UNIT
-from hotpixeld.core.screening import BAND_ROWS, Spread, bands_of
+from hotpixeld.core.screening import BAND_ROWS, bands_of
 from hotpixeld.core.spots import Spot, grouped, measured, without_ghosts
+from hotpixeld.core.spread import Spread
 
 LEAST_PHOTOS = 5
 MOST_CANDIDATES = 500
@@ -109,7 +110,7 @@ def rank(
     on_progress : callable
         Called now and then; may raise to give up.
     spread : callable
-        As `map`; the ``map`` of a thread pool works on several cores. The ranking is the same.
+        What works on the bands of rows, on several cores or not; the ranking is the same.
 
     Raises
     ------
@@ -124,7 +125,9 @@ def rank(
         return Ranking((), sums.count, reasons.FEW_PHOTOS, variance, least)
     residual = Profile(sums, spread, on_progress)
     normals = residual.normal, Profile(steadiness, spread, on_progress).normal
-    off, steady = weighed(sums, steadiness, normals, spread, on_progress)
+    found = weighed(sums, steadiness, normals, spread, on_progress)
+    del steadiness  # it is large, and so is what follows
+    off, steady = (one.evidence() for one in found)
     spots = _spots(sums, off, steady, on_progress)
     candidates = _judged(
         sums,

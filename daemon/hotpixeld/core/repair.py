@@ -53,13 +53,13 @@ def repair_patch(
 
 
 def _patch(frame: Frame, changed: dict[tuple[int, int], npt.NDArray[np.float64]]) -> Patch:
-    places = np.array(sorted(changed), np.intp).reshape(-1, 2)
-    rows, columns = places[:, 0], places[:, 1]
-    values = frame[rows, columns]
+    places = sorted(changed)
+    rows, columns = np.array(places, np.intp).reshape(-1, 2).T
+    old = frame[rows, columns]
     limits = np.iinfo(frame.dtype)
-    for index, place in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
-        values[index] = np.clip(np.rint(changed[place]), limits.min, limits.max)
-    differs = (values != frame[rows, columns]).any(axis=1)
+    wanted = np.array([changed[place] for place in places]).reshape(old.shape)
+    values = np.clip(np.rint(wanted), limits.min, limits.max).astype(frame.dtype)
+    differs = (values != old).any(axis=1)
     return Patch(rows[differs], columns[differs], values[differs])
 
 

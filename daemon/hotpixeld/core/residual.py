@@ -34,13 +34,16 @@ Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Plane = npt.NDArray[np.int16]
 
 _HALO_PX = 5  # 2 for the neighbours of 3 for the spread
-_TILE_ROWS, _TILE_COLUMNS = 64, 1024  # a tile's planes stay within the cache
+_TILE_ROWS, _TILE_COLUMNS = 64, 512  # a tile's planes stay within the cache
 
 
 def add_residuals(
-    frames: Sequence[Frame], total: npt.NDArray[np.int32], rows: slice = slice(None)
+    frames: Sequence[Frame], total: npt.NDArray[np.signedinteger], rows: slice = slice(None)
 ) -> None:
-    """Add these rows of the residuals of ``frames`` to ``total`` (height, width, channels)."""
+    """Add these rows of the residuals of ``frames`` to ``total`` (height, width, channels).
+
+    ``total`` is int32, or int16 where 255 photos at most are added.
+    """
     start, stop, _ = rows.indices(total.shape[0])
     for first in range(0, len(frames), kernel.MOST_FRAMES):
         batch = frames[first : first + kernel.MOST_FRAMES]
@@ -52,7 +55,7 @@ def add_residuals(
                 _add_tiles(batch, total, slice(top, min(stop, top + _TILE_ROWS)))
 
 
-def _add_tiles(frames: Sequence[Frame], total: npt.NDArray[np.int32], rows: slice) -> None:
+def _add_tiles(frames: Sequence[Frame], total: npt.NDArray[np.signedinteger], rows: slice) -> None:
     width = total.shape[1]
     for left in range(0, width, _TILE_COLUMNS):
         columns = slice(left, min(width, left + _TILE_COLUMNS))

@@ -4,9 +4,10 @@ The compiled kernel does the same where it was built (`kernel/screening.c`), to 
 are of integers, and what is left of floating point is single operations in one order.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,19 +23,6 @@ _MOST_BLOCKS = 16_384  # sums of so many clipped values stay within 31 bits
 
 Values = npt.NDArray[np.signedinteger]
 Blocks = npt.NDArray[np.float32]
-
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
-
-
-class Spread(Protocol):
-    """Calls a function for every item and yields what it returns, in order, as `map` does.
-
-    The ``map`` of a thread pool does so on several cores.
-    """
-
-    def __call__(self, work: Callable[[_In], _Out], items: Iterable[_In], /) -> Iterator[_Out]:
-        """Return what ``work`` made of the items."""
 
 
 def bands_of(height: int, rows: int = BAND_ROWS) -> Iterator[slice]:
@@ -105,20 +93,33 @@ def phase_sums(
     if (compiled := kernel.chosen()) is not None:
         compiled.phase_sums(values, inverse, PHASE_UNIT, total, sizes)
         return total, sizes
-    across = width // BLOCK_PX
+    across, block = width // BLOCK_PX, BLOCK_PX * channels
     for row in range(0, rows // BLOCK_PX * BLOCK_PX, BLOCK_PX):
-        scale = inverse[row // BLOCK_PX, :across, None] * np.float32(PHASE_UNIT)
+        scale = _across(inverse[row // BLOCK_PX] * np.float32(PHASE_UNIT), width)
         for chunk in _chunks(BLOCK_PX, width * channels):
-            part = values[row : row + BLOCK_PX, : across * BLOCK_PX][chunk]
-            blocks = part.reshape(len(part), across, BLOCK_PX, channels)
-            level = np.multiply(blocks, scale, dtype=np.float32)
+            part = values[row : row + BLOCK_PX][chunk].reshape(-1, width * channels)
+            level = part[:, : across * block].astype(np.float32)
+            level *= scale[: across * block]
             np.clip(level, -_PHASE_LIMIT, _PHASE_LIMIT, out=level)
-            whole = level.astype(np.int32)
+            whole = level.astype(np.int32).reshape(len(level), across, block)
             for first in range(0, across, _MOST_BLOCKS):
                 some = whole[:, first : first + _MOST_BLOCKS]
-                total[chunk] += some.sum(axis=1, dtype=np.int32)
-                sizes[chunk] += np.abs(some).sum(axis=1, dtype=np.int32)
+                sizes[chunk] += _over_blocks(np.abs(some)).reshape(-1, BLOCK_PX, channels)
+                total[chunk] += _over_blocks(some).reshape(-1, BLOCK_PX, channels)
     return total, sizes
+
+
+def _over_blocks(values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Return the sum over the second of three axes; the values are spoilt.
+
+    One half is added to the other as long as there are two: long rows are added faster than many.
+    """
+    count = values.shape[1]
+    while count > 1:
+        half = count // 2
+        values[:, :half] += values[:, count - half : count]
+        count -= half
+    return values[:, :1]
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,13 @@ class Normal:
     inverse: Blocks
     bias: npt.NDArray[np.float32]
     factor: npt.NDArray[np.float32]
+
+    @functools.cached_property
+    def rows(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Bias and factor of a block's 16 rows across the whole frame, and no less."""
+        times = 1, self.inverse.shape[1], 1
+        bias, factor = np.tile(self.bias, times), np.tile(self.factor, times)
+        return bias.reshape(BLOCK_PX, -1), factor.reshape(BLOCK_PX, -1)
 
 
 @dataclass(frozen=True)
@@ -220,34 +228,32 @@ def _screened(
     """Yield what `screened` returns, chunk by chunk, as numpy does it."""
     rows, width, channels = fields[0].shape
     values = width * channels
-    tiles = [[_across(part, width) for part in (normal.bias, normal.factor)] for normal in normals]
     for row in range(0, rows, BLOCK_PX):
         wide = [_across(inverse[row // BLOCK_PX], width) for inverse in inverses]
         for chunk in _chunks(min(BLOCK_PX, rows - row), values):
             level, calm = (
-                np.multiply(field[row:][chunk].reshape(-1, values), scale, dtype=np.float32)
-                for field, scale in zip(fields, wide, strict=True)
+                field[row:][chunk].reshape(-1, values).astype(np.float32) for field in fields
             )
-            for part, (bias, factor) in zip((level, calm), tiles, strict=True):
-                np.subtract(part, bias[chunk], out=part)
-                np.multiply(part, factor[chunk], out=part)
+            for part, scale, normal in zip((level, calm), wide, normals, strict=True):
+                bias, factor = normal.rows
+                np.multiply(part, scale, out=part)
+                np.subtract(part, bias[chunk, :values], out=part)
+                np.multiply(part, factor[chunk, :values], out=part)
             start = (row + chunk.start) * values
             calm_at = np.flatnonzero(calm >= np.float32(screen.least))
             calmer = Beyond(calm_at + start, calm.reshape(-1)[calm_at])
             np.clip(calm, 0, np.float32(screen.most), out=calm)
             calm *= np.float32(screen.share)
-            level += np.copysign(calm, level, out=calm)
-            at = np.flatnonzero(np.abs(level, out=calm) >= np.float32(screen.least))
-            yield Beyond(at + start, level.reshape(-1)[at]), calmer
+            calm += np.abs(level)
+            at = np.flatnonzero(calm >= np.float32(screen.least))
+            off = np.copysign(calm.reshape(-1)[at], level.reshape(-1)[at])
+            yield Beyond(at + start, off), calmer
 
 
 def _across(blocks: npt.NDArray[np.float32], width: int) -> npt.NDArray[np.float32]:
-    """Repeat to a row's length: a row's blocks (n, channels), or the phases (16, 16, channels)."""
-    if blocks.ndim == 2:
-        wide: npt.NDArray[np.float32] = np.repeat(blocks, BLOCK_PX, axis=0)[:width].reshape(-1)
-        return wide
-    tiled: npt.NDArray[np.float32] = np.tile(blocks, (1, blocks_of(width), 1))[:, :width]
-    return tiled.reshape(BLOCK_PX, -1)
+    """Repeat a row of blocks (n, channels) to the length of a row of subpixels."""
+    wide: npt.NDArray[np.float32] = np.repeat(blocks, BLOCK_PX, axis=0)[:width].reshape(-1)
+    return wide
 
 
 def _chunks(rows: int, row_values: int) -> Iterator[slice]:

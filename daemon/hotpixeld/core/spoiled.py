@@ -13,7 +13,8 @@ from hotpixeld.core.fill import falloff
 
 Footprint = Sequence[FootprintPixel]
 
-_REACH_PX = 3  # a strong pixel may spoil the 7x7 round it
+_REACH_PX = 3
+_REACH_PX2 = 10  # the 7x7 without its corners
 _STRONG = 0.5  # of the greatest excess
 
 
@@ -177,5 +178,7 @@ def _reached(strong: npt.NDArray[np.intp], shape: tuple[int, ...]) -> set[tuple[
         for row, column in strong.tolist()
         for down in reach
         for right in reach
-        if 0 <= row + down < shape[0] and 0 <= column + right < shape[1]
+        if down**2 + right**2 <= _REACH_PX2
+        and 0 <= row + down < shape[0]
+        and 0 <= column + right < shape[1]
     }

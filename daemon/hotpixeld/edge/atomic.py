@@ -9,10 +9,10 @@ and of borg's SaveFile.
 import contextlib
 import errno
 import fcntl
+import mmap
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, TypedDict, Unpack
@@ -82,7 +82,7 @@ def atomic_file(
     """
     with _opened_folder(path, below) as folder:
         temporary = f".hotpixeld-{secrets.token_hex(8)}.tmp"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(temporary, flags, mode, dir_fd=folder)
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor, not a path
@@ -111,22 +111,20 @@ def atomic_file(
 
 
 def write_atomically(
-    path: Path, data: bytes | bytearray | memoryview, **options: Unpack[Options]
+    path: Path,
+    data: bytes | bytearray | memoryview,
+    *,
+    same_as: Path | None = None,
+    **options: Unpack[Options],
 ) -> None:
-    """Write ``data`` under ``path``; options and errors as in `atomic_file`."""
-    with atomic_file(path, **options) as file:
-        file.write(data)
+    """Write ``data`` under ``path``; options and errors as in `atomic_file`.
 
-
-def copy_atomically(source: BinaryIO, path: Path, **options: Unpack[Options]) -> int:
-    """Copy the whole open file ``source`` to ``path`` and return its length in bytes.
-
-    Where the file system can, the copy shares the source's blocks (reflink) and costs no space.
-    Options and errors as in `atomic_file`.
+    ``same_as`` is a file that is thought to hold the same: where the file system can, and it does,
+    the new one shares its blocks (reflink) and costs no space.
     """
     with atomic_file(path, **options) as file:
-        _clone_or_copy(source, file)
-        return os.fstat(file.fileno()).st_size
+        if same_as is None or not _shares_blocks(file, same_as, data):
+            file.write(data)
 
 
 def make_folder(path: Path) -> None:
@@ -243,10 +241,25 @@ def _sync_folder(folder: int) -> None:
             raise
 
 
-def _clone_or_copy(source: BinaryIO, target: BinaryIO) -> None:
+def _shares_blocks(file: BinaryIO, other: Path, data: bytes | bytearray | memoryview) -> bool:
+    """Let the empty ``file`` share the blocks of ``other``; False: it is still empty."""
     try:
-        fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+        descriptor = os.open(other, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
-        source.seek(0)
-        shutil.copyfileobj(source, target, 1024 * 1024)
-        target.flush()
+        return False
+    try:
+        fcntl.ioctl(file.fileno(), _FICLONE, descriptor)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    # Another program may have written to it since it was read.
+    if 0 < os.fstat(file.fileno()).st_size == len(data):
+        with (
+            mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as shared,
+            memoryview(shared) as found,
+        ):
+            if found == data:
+                return True
+    os.ftruncate(file.fileno(), 0)
+    return False

@@ -61,7 +61,7 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Any]:
     except PhotoError:
         raise
     except MemoryError as error:
-        raise PhotoError(reasons.TOO_LARGE, "not enough memory") from error
+        raise PhotoError(reasons.TOO_LARGE, "not enough memory", may_pass=True) from error
     except Exception as error:
         raise PhotoError(reasons.DAMAGED, f"{type(error).__name__}: {error}"[:200]) from error
 

@@ -202,7 +202,7 @@ def _looked_through(path: Path) -> bool:
 
 
 def _missing(path: Path) -> NoStateError:
-    return NoStateError(f"{path}: there is no state yet; the daemon makes it when it first runs")
+    return NoStateError(f"{path}: there is no state yet; `hotpixeld run` or `scan` makes it")
 
 
 def _refuse_newer(path: Path, version: int) -> None:

@@ -33,7 +33,7 @@ def stored_values(data: bytes, kind: Kind) -> Frame:
     try:
         values = codecs.png_decode(data) if kind == "png" else _first_page(tiff, data)
     except MemoryError as error:
-        raise PhotoError(reasons.TOO_LARGE, "not enough memory") from error
+        raise PhotoError(reasons.TOO_LARGE, "not enough memory", may_pass=True) from error
     except Exception as error:
         raise PhotoError(reasons.DAMAGED, f"{type(error).__name__}: {error}"[:200]) from error
     if values.ndim != 3 or values.dtype != np.uint16:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from hotpixeld.core.jpeg import GROWS, JpegUnsupported, repair_blocks
+from hotpixeld.core.jpeg import JpegUnsupported, repair_blocks
 from hotpixeld.core.jpeg.markers import APP0, APP14, COM, SOI, JpegLayout, Segment
 from hotpixeld.core.patch import Patch
 from hotpixeld.edge import exif, mpf, reasons
@@ -54,12 +54,7 @@ def _by_blocks(photo: Photo, patch: Patch, layout: JpegLayout) -> EncodedCopy:
     ever change.
     """
     notes = ["the other images are copied"] if photo.pages > 1 else []
-    try:
-        data = repair_blocks(photo.data, patch, layout)
-    except JpegUnsupported as refusal:
-        if refusal.reason != GROWS:
-            raise
-        data = repair_blocks(photo.data, patch, layout, may_grow=True)
+    data = repair_blocks(photo.data, patch, layout)
     longer = len(data) - len(photo.data)
     moved = layout.with_longer_scan(longer)
     if longer and data[moved.end :]:

@@ -63,19 +63,23 @@ class ExifFacts:
 
 
 def read_facts(image: Image.Image) -> ExifFacts:
-    """Return what the EXIF of an opened image says; never raises, whatever it holds."""
+    """Return what the EXIF of an opened image says; no error but MemoryError, whatever it holds."""
     try:
         return _facts(image.getexif())
+    except MemoryError:  # a photo without its camera would count as another one's
+        raise
     except Exception:  # noqa: BLE001 - Pillow raises anything on hostile EXIF, and it is optional
         return ExifFacts()
 
 
 def facts_of_block(block: bytes | None) -> ExifFacts:
-    """Return what an EXIF block (or the head of a TIFF-like file) says; never raises."""
+    """Return what an EXIF block (or the head of a TIFF-like file) says; errors as `read_facts`."""
     exif = Image.Exif()
     try:
         exif.load(block or b"")
         return _facts(exif)
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 - as above
         return ExifFacts()
 

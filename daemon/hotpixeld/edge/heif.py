@@ -100,7 +100,7 @@ def decoded(codec: ModuleType, data: bytes, max_pixels: int) -> tuple[Any, Frame
     except PhotoError:
         raise
     except MemoryError as error:
-        raise PhotoError(reasons.TOO_LARGE, "not enough memory") from error
+        raise PhotoError(reasons.TOO_LARGE, "not enough memory", may_pass=True) from error
     except Exception as error:
         raise PhotoError(reasons.DAMAGED, f"{type(error).__name__}: {error}"[:200]) from error
     return file, np.ascontiguousarray(values)

@@ -57,6 +57,9 @@ class PhotoRow:
     exposure_s: float | None
 
 
+# Why a photo does not count whose sensor a person has dropped.
+FORGOTTEN = "forgotten: its camera was dropped"
+
 _PHOTO_COLUMNS = ", ".join(field.name for field in fields(PhotoRow))
 
 
@@ -198,6 +201,30 @@ class Ledger:
             digest,
         )
         return _photo(row) if row else None
+
+    def is_forgotten(self, digest: bytes) -> bool:
+        """Tell whether this image data came from a sensor that a person has dropped."""
+        found = self._one(
+            "SELECT 1 FROM photos WHERE digest = ? AND statistics = 'refused' AND reason = ?",
+            digest,
+            FORGOTTEN,
+        )
+        return found is not None
+
+    def forget_sensor(self, sensor_id: int) -> None:
+        """Drop a sensor; its photos stay known, so that none of them counts again unasked."""
+        with transaction(self.db):
+            self.db.execute(
+                "UPDATE photos SET statistics = 'refused', reason = ? WHERE sensor_id = ? "
+                "AND statistics IN ('waiting', 'pending', 'folded', 'similar', 'lost')",
+                (FORGOTTEN, sensor_id),
+            )
+            self.db.execute(
+                "UPDATE photos SET sensor_id = NULL, epoch = NULL, generation = NULL, "
+                "spool_digest = NULL, signature = NULL, observations = NULL WHERE sensor_id = ?",
+                (sensor_id,),
+            )
+            self.db.execute("DELETE FROM sensors WHERE id = ?", (sensor_id,))
 
     def add_photo(
         self,

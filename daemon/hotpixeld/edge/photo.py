@@ -97,12 +97,15 @@ def read_photo(data: bytes, name: str, *, max_pixels: int) -> Photo:
     if not data:
         raise PhotoError(reasons.EMPTY)
     kind = containers.identify(data, is_raw_name=is_raw_name(name))
-    if kind == "heic":
-        picture = heif.read(data, max_pixels)
-    elif kind == "raw":
-        picture = bayer.read(data, max_pixels)
-    else:
-        picture = plain.read(data, kind, max_pixels)
+    try:
+        if kind == "heic":
+            picture = heif.read(data, max_pixels)
+        elif kind == "raw":
+            picture = bayer.read(data, max_pixels)
+        else:
+            picture = plain.read(data, kind, max_pixels)
+    except MemoryError as error:
+        raise PhotoError(reasons.TOO_LARGE, "not enough memory", may_pass=True) from error
     return Photo(
         data=data,
         frame=picture.frame,

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotpixeld.core.moments import Frame, Moments, Spread
+from hotpixeld.core.moments import Frame, Moments
+from hotpixeld.core.spread import Spread
 from hotpixeld.edge.database import empty_log, transaction
 from hotpixeld.edge.ledger import Ledger, PhotoRow, StatisticsState
 from hotpixeld.edge.photo import Photo
@@ -335,7 +336,7 @@ class Accumulation:
         return resident.epoch, resident.moments
 
     def forget(self, sensor_id: int) -> None:
-        """Drop a sensor with all its rows, then its moments from memory and disk.
+        """Drop a sensor, then its moments from memory and disk; its photos stay known.
 
         Raises
         ------
@@ -343,8 +344,7 @@ class Accumulation:
             The disk is full or fails; nothing was dropped.
         """
         files = [self.stored.folder / g["file"] for g in self.stored.generations(sensor_id)]
-        with transaction(self.ledger.db):
-            self.ledger.db.execute("DELETE FROM sensors WHERE id = ?", (sensor_id,))
+        self.ledger.forget_sensor(sensor_id)
         self._resident.pop(sensor_id, None)
         self.damaged.pop(sensor_id, None)
         self._to_replay.pop(sensor_id, None)

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from multiprocessing import shared_memory
 from pathlib import Path
 from typing import cast
@@ -166,16 +167,25 @@ class _Backfill:
         row = self.ledger.sensor_of(sensor)
         self._signatures.clear()
         held = self.state.accumulation.epochs(row.id)
-        size = max(1, self.config.detection.window // 2)
-        cuts = [photos[start : start + size] for start in range(0, len(photos), size)]
+        shape = (sensor.height, sensor.width, sensor.channels)
+        length = max(1, self.config.detection.window // 2)
+        cuts = [photos[start : start + length] for start in range(0, len(photos), length)]
         kept = max(0, 2 - len(held)) if not held or held[-1] - 1 not in held else 0
         waiting: list[_Epoch] = []
         before = ""
         with ExitStack() as closing:
-            rooms = self._rooms(sensor, closing)
+            rooms = {room.name: room for room in self._rooms(sensor, closing)}
+            free = list(rooms)
+            size = PARTITION_PHOTOS if self.workers.are_here else REMOTE_PARTITION_PHOTOS
+            parts = self._partitions(sensor, cuts, size, free)
+            answers = self.workers.in_order(fold_partition, parts)
             for number, cut in enumerate(cuts):
                 check_state_space(self.config, kept * bytes_of(sensor))
-                epoch = self._fold_epoch(sensor, row, cut, rooms)
+                epoch = _Epoch(Moments.empty(shape, sensor.depth_bits))
+                for partition, answer in islice(answers, -(-len(cut) // size)):
+                    self._settle(row, partition, answer, epoch, rooms)
+                    if partition.memory is not None:
+                        free.append(partition.memory)
                 if not held and epoch.moments.count < PHOTOS_BEFORE_MOMENTS and len(cuts) == 1:
                     self._record(row, epoch, None, "waiting")
                 elif number >= len(cuts) - kept:
@@ -206,32 +216,18 @@ class _Backfill:
         self.workers.ahead = max(1, len(rooms))
         return rooms
 
-    def _fold_epoch(
-        self,
-        sensor: Sensor,
-        row: SensorRow,
-        photos: list[Surveyed],
-        rooms: list[shared_memory.SharedMemory],
-    ) -> _Epoch:
-        shape = (sensor.height, sensor.width, sensor.channels)
-        epoch = _Epoch(Moments.empty(shape, sensor.depth_bits))
-        free = {room.name: room for room in rooms}
-        size = PARTITION_PHOTOS if self.workers.are_here else REMOTE_PARTITION_PHOTOS
+    def _partitions(
+        self, sensor: Sensor, cuts: Sequence[list[Surveyed]], size: int, free: list[str]
+    ) -> Iterator[Partition]:
+        """Yield each epoch's partitions, each with a room of those that are free when it is asked.
 
-        def partitions() -> Iterator[Partition]:
-            for start in range(0, len(photos), size):
-                name = next(iter(free)) if rooms else None
-                if name is not None:
-                    del free[name]
-                part = tuple(photos[start : start + size])
-                yield Partition(sensor, part, self.rules, memory=name)
-
-        by_name = {room.name: room for room in rooms}
-        for partition, answer in self.workers.in_order(fold_partition, partitions()):
-            self._settle(row, partition, answer, epoch, by_name)
-            if partition.memory is not None:
-                free[partition.memory] = by_name[partition.memory]
-        return epoch
+        One stream over all epochs: the workers go on while an epoch is ranked.
+        """
+        are_rooms = bool(free)
+        for cut in cuts:
+            for start in range(0, len(cut), size):
+                name = free.pop() if are_rooms else None
+                yield Partition(sensor, tuple(cut[start : start + size]), self.rules, memory=name)
 
     def _settle(
         self,
@@ -318,7 +314,11 @@ class _Backfill:
         """Rank an old epoch, date its defects, record its photos, and let its moments go."""
         pixels = read_pixels(self.ledger.db, row.id)
         if epoch.moments.count >= self.config.detection.min_photos:
-            ranking = rank([epoch.moments], false_alarms=self.config.detection.false_alarms)
+            ranking = rank(
+                [epoch.moments],
+                false_alarms=self.config.detection.false_alarms,
+                spread=self.state.accumulation.spread,  # the workers have nothing to do meanwhile
+            )
             pixels = with_old_epoch(pixels, ranking.candidates, Span(before, *epoch.span))
         number = self.ledger.db.execute(
             "SELECT min(coalesce(min(epoch), 0), -1) - 1 FROM photos WHERE sensor_id = ?",

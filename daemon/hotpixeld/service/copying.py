@@ -92,6 +92,7 @@ class Copies:
         write_atomically(
             target,
             copy.data,
+            same_as=path if copy.method == "unchanged" else None,
             below=self.config.output,
             mode=original.st_mode & 0o666,
             group=original.st_gid,

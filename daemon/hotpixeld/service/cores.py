@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-from hotpixeld.core.moments import Spread
+from hotpixeld.core.spread import Spread
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")

@@ -146,6 +146,7 @@ class Detection:
             false_alarms=self.config.detection.false_alarms,
             observations=history.observations if history else None,
             on_progress=self.on_progress,
+            spread=self.accumulation.spread,
         )
         kin = kin_of(self.ledger, sensor)
         candidates = informed(ranking.candidates, kin, self.ledger)
@@ -187,7 +188,8 @@ class Detection:
             mode=self.config.confirmation.mode,
             max_new=self.config.confirmation.max_new,
         )
-        after = [dated(_pixel(sensor, verdict, before), history) for verdict in verdicts]
+        decided = [_pixel(sensor, verdict, before) for verdict in verdicts]
+        after = [dated(p, history) if p.state != "candidate" else p for p in decided]
         old, new = _confirmed(before.values()), _confirmed(after)
         with transaction(self.ledger.db):
             replace_pixels(self.ledger.db, sensor.id, after)
@@ -216,7 +218,8 @@ class Detection:
         for place in before.keys() - words.keys():
             pixel = before[place]
             if not pixel.reason.endswith("-by-hand"):
-                gone = history is not None and history.is_gone(*place)
+                stands = pixel.state == "confirmed"
+                gone = stands and history is not None and history.is_gone(*place)
                 known.append(Known(*place, state=pixel.state, reason=pixel.reason, gone=gone))
             elif pixel.candidate.photos:  # a word was taken back: the statistics decide anew
                 known.append(Known(*place, state="candidate"))

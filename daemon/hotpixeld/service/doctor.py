@@ -184,7 +184,7 @@ def _space(key: str, folder: Path, least_bytes: int) -> Check:
 
 def _state(folder: Path) -> Iterator[Check]:
     if not (folder / FILE_NAME).exists():
-        yield Check("there is no state yet; the daemon makes it when it first runs")
+        yield Check("there is no state yet; `hotpixeld run` or `scan` makes it")
         return
     try:
         verify(folder)

@@ -63,6 +63,8 @@ class Epochs:
     ----------
     damaged : dict of int to str
         The sensors of which no good generation is left, and what to tell of them.
+    kept_damage : list of Path
+        The files of damaged generations in whose place an earlier one came, the newest first.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Epochs:
         self.clock_s = clock_s
         self.on_progress = on_progress
         self.damaged: dict[int, str] = {}
+        self.kept_damage: list[Path] = []
 
     def open(self) -> None:
         """Make the folder, and remove what no generation of the ledger claims.
@@ -258,18 +261,12 @@ class Epochs:
         file = self.folder / g["file"]
         with contextlib.suppress(OSError):
             file.rename(file.with_suffix(_DAMAGED))
-        self._let_damaged_go()
+            self._let_damaged_go()
         return [row[0] for row in ids]
 
-    def damaged_files(self) -> list[Path]:
-        """Return the damaged generations that are kept, the newest first."""
-        found = []
-        for file in self.folder.glob(f"*{_DAMAGED}"):
-            with contextlib.suppress(FileNotFoundError):  # a person may remove them
-                found.append((file.stat().st_ctime_ns, file))
-        return [file for _, file in sorted(found, reverse=True)]
-
     def _let_damaged_go(self) -> None:
-        with contextlib.suppress(OSError):
-            for file in self.damaged_files()[MOST_DAMAGED:]:
-                file.unlink()
+        found = [(file.stat().st_ctime_ns, file) for file in self.folder.glob(f"*{_DAMAGED}")]
+        self.kept_damage = [file for _, file in sorted(found, reverse=True)]
+        for file in self.kept_damage[MOST_DAMAGED:]:
+            file.unlink(missing_ok=True)
+        del self.kept_damage[MOST_DAMAGED:]

@@ -91,11 +91,9 @@ def find(arguments: Sequence[str], *, jobs: int = 1) -> Finding:
             del read  # the next photo wants its memory
         for finding in findings.values():
             _fold(finding, threads)
-    keep_blocks(0)
-    for finding in findings.values():
-        if finding.moments is not None:
-            finding.ranking = rank([finding.moments], false_alarms=DEFAULT_FALSE_ALARMS)
-            finding.moments = None
+        keep_blocks(0)  # the ranking wants memory too
+        for finding in findings.values():
+            _rank(finding, threads)
     ordered = sorted(findings.values(), key=lambda f: (-f.photos, f.sensor.key))
     return Finding(ordered, skipped, time.monotonic() - start_s)
 
@@ -143,18 +141,24 @@ def _take(finding: SensorFinding, photo: _Read, threads: Cores) -> bool:
     finding.signatures.append(photo.signature)
     finding.photos += 1
     finding.batch.append(photo.frame)
-    ripe = finding.moments is not None or finding.photos >= PHOTOS_BEFORE_MOMENTS
-    if ripe and len(finding.batch) >= BATCH_PHOTOS:
+    if len(finding.batch) >= BATCH_PHOTOS:
         _fold(finding, threads)
     return True
 
 
 def _fold(finding: SensorFinding, threads: Cores) -> None:
+    if not finding.batch:
+        return
     if finding.moments is None:
-        if finding.photos < PHOTOS_BEFORE_MOMENTS:
-            return
         frame = finding.batch[0]
         height, width, channels = frame.shape
-        finding.moments = Moments.empty((height, width, channels), 8 * frame.itemsize)
+        finding.moments = Moments.empty((height, width, channels), 8 * frame.itemsize, few=True)
     finding.moments.fold(finding.batch, threads.spread)
     finding.batch.clear()
+
+
+def _rank(finding: SensorFinding, threads: Cores) -> None:
+    if finding.moments is not None and finding.photos >= PHOTOS_BEFORE_MOMENTS:
+        parts, false_alarms = [finding.moments], DEFAULT_FALSE_ALARMS
+        finding.ranking = rank(parts, false_alarms=false_alarms, spread=threads.spread)
+    finding.moments = None

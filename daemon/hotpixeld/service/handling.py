@@ -15,7 +15,15 @@ from hotpixeld.core.repair import repair_patch
 from hotpixeld.edge.copies import EncodedCopy
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.encode import encode_copy
-from hotpixeld.edge.ledger import CopyRow, CopyState, Ledger, PhotoRow, SensorRow, StatisticsState
+from hotpixeld.edge.ledger import (
+    FORGOTTEN,
+    CopyRow,
+    CopyState,
+    Ledger,
+    PhotoRow,
+    SensorRow,
+    StatisticsState,
+)
 from hotpixeld.edge.photo import Photo, read_photo
 from hotpixeld.edge.whole import NotYet, read_whole
 from hotpixeld.errors import PhotoError
@@ -149,15 +157,16 @@ class Handling:
         Parameters
         ----------
         path
-            Of the original; None: all that was refused or whose copy failed.
+            Of the original; None: all that was refused or whose copy failed, except the photos of
+            a camera that was dropped.
         """
         raw = os.fsencode(path) if path else None
         with transaction(self.ledger.db):
             self.ledger.db.execute("DELETE FROM suspects WHERE ?1 IS NULL OR path = ?1", (raw,))
             self.ledger.db.execute(
                 "DELETE FROM photos WHERE statistics IN ('refused', 'lost') "
-                "AND (?1 IS NULL OR path = ?1)",
-                (raw,),
+                "AND (path = ?1 OR (?1 IS NULL AND reason != ?2))",
+                (raw, FORGOTTEN),
             )
             if raw is not None:
                 self.ledger.db.execute(
@@ -276,10 +285,13 @@ class Handling:
                 identity=identity,
                 seen_at=same.seen_at,
                 statistics=same.statistics,
+                reason=same.reason,
             )
             return Outcome(same.statistics, same.copy, same.reason, same.copy_reason)
         counted = self.ledger.counted(photo.digest)
         statistics: StatisticsState
+        if counted is None and self.ledger.is_forgotten(photo.digest):
+            return self._refuse_forgotten(path, photo, identity)
         if counted is not None and counted.statistics == "lost":  # and found again
             return self._count_after_all(counted, path, photo, identity)
         if counted is not None and not counted.path.exists():  # it was renamed
@@ -301,6 +313,17 @@ class Handling:
             sensor_id=self.ledger.sensor_of(photo.sensor).id,
         )
         return Outcome(statistics, "none", reason)
+
+    def _refuse_forgotten(self, path: Path, photo: Photo, identity: str) -> Outcome:
+        self.ledger.add_photo(
+            path,
+            photo.digest,
+            identity=identity,
+            seen_at=self.now(),
+            statistics="refused",
+            reason=FORGOTTEN,
+        )
+        return Outcome("refused", "none", FORGOTTEN)
 
     def _count_after_all(self, row: PhotoRow, path: Path, photo: Photo, identity: str) -> Outcome:
         """Fold a photo whose bytes were gone when they were needed, and are here again."""

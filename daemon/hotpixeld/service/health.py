@@ -10,7 +10,7 @@ from hotpixeld.core.reasons import ACCEPTABLE
 from hotpixeld.edge.database import open_database
 from hotpixeld.edge.ledger import STATISTICS_STATES, Ledger, SensorRow
 from hotpixeld.edge.lock import holder_pid
-from hotpixeld.errors import StateError
+from hotpixeld.errors import NoStateError, StateError
 
 _COPIES = ("written", "unaffected", "failed")
 _NOTHING: dict[str, Any] = {
@@ -26,12 +26,14 @@ def gather(folder: Path) -> dict[str, Any]:
     """Return the status of the state in ``folder``, as `status --json` shows it."""
     try:
         db = open_database(folder)
+    except NoStateError:  # nothing is wrong: the daemon has only never run
+        return _document(folder, _NOTHING, [])
     except StateError as error:
         problem = {
             "code": "state-unusable",
             "since": None,
             "what": str(error),
-            "advice": "start the daemon once, or run hotpixeld rebuild if the state is damaged",
+            "advice": "hotpixeld rebuild makes it anew from the photos, and keeps what people said",
         }
         return _document(folder, _NOTHING, [problem])
     with contextlib.closing(db):

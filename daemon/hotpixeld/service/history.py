@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from hotpixeld.core.dating import Dating, date
+from hotpixeld.core.dating import MOST_PHOTOS, Dating, date
 from hotpixeld.core.observe import Light, Observations, Observed, observe, signed, surroundings
 from hotpixeld.core.prediction import Prediction, predict
 from hotpixeld.edge.ledger import Ledger, SensorRow
@@ -97,7 +97,7 @@ def observed_bytes(sensor: SensorRow, photo: Photo) -> bytes | None:
 
 
 def read_history(ledger: Ledger, sensor: SensorRow) -> History | None:
-    """Return what the ledger has of a sensor's photos at its present sites."""
+    """Return what the ledger has of a sensor's newest photos at its present sites."""
     if not sensor.sites:
         return None
     sites = np.frombuffer(sensor.sites, "<i4").reshape(-1, 2)
@@ -105,9 +105,9 @@ def read_history(ledger: Ledger, sensor: SensorRow) -> History | None:
     rows = ledger.db.execute(
         "SELECT observations, coalesce(captured_at, seen_at) AS at, iso, exposure_s FROM photos "
         "WHERE sensor_id = ? AND observations IS NOT NULL AND statistics IN "
-        "('waiting', 'pending', 'folded') ORDER BY at, digest",
-        (sensor.id,),
-    ).fetchall()
+        "('waiting', 'pending', 'folded') ORDER BY at DESC, digest DESC LIMIT ?",
+        (sensor.id, MOST_PHOTOS),
+    ).fetchall()[::-1]
     channels = sensor.sensor.channels
     values = np.zeros((len(rows), len(sites), 2 * channels + 1), np.int16)
     known = np.zeros((len(rows), len(sites)), bool)

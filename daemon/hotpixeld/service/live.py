@@ -87,7 +87,7 @@ class LiveStatus:
         }
 
     def _kept_damage(self) -> Iterator[Problem]:
-        files = self.state.accumulation.stored.damaged_files()
+        files = [f for f in self.state.accumulation.stored.kept_damage if f.exists()]
         if files:
             yield Problem(
                 "damage-kept",

@@ -6,12 +6,13 @@ out again. A task that has taken a worker down twice is given back as `WorkerDie
 
 import contextlib
 import multiprocessing
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from hotpixeld.errors import UsageError
 
@@ -84,10 +85,7 @@ class Workers:
             return self._executor.submit(work, task)
 
     def _shut_down(self, *, wait: bool) -> None:
-        if self.are_here:
-            self._executor.shutdown(wait=wait, cancel_futures=True)
-        else:  # distributed's executor cancels what it gave out in any case
-            self._executor.shutdown(wait=wait)
+        self._executor.shutdown(wait=wait, cancel_futures=True)
 
     def _renew(self) -> None:
         # A survivor of the old ones must not go on in shared memory that is given out again.
@@ -130,6 +128,29 @@ class _Later(Future[Any]):
         return workers.give(work, task).result()
 
 
+class _Cluster(Executor):
+    """A Dask cluster as an executor whose answers stay with the workers until they are asked for.
+
+    distributed's own executor fetches every answer at once: of large sums more than memory holds.
+    """
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 (distributed has no types)
+        self._client = client
+        self._given: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401 (Executor's)
+        """Give a task out, under a name of its own: a second try is not the first one's answer."""
+        future = self._client.submit(fn, *args, **kwargs, pure=False)
+        self._given.add(future)
+        return cast("Future[Any]", future)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 (Executor's)
+        """Take back what is not done."""
+        for future in list(self._given):
+            if not future.done():
+                future.cancel()
+
+
 def _is_death(error: Exception) -> bool:
     return isinstance(error, BrokenProcessPool) or type(error).__name__ == "KilledWorker"
 
@@ -153,7 +174,7 @@ def workers(jobs: int, scheduler: str | None) -> Iterator[Workers]:
             client = _client(scheduler)
             closing.callback(client.close)
             cores = sum(client.nthreads().values())
-            held = Workers(client.get_executor, ahead=2 * max(1, cores), are_here=False)
+            held = Workers(lambda: _Cluster(client), ahead=2 * max(1, cores), are_here=False)
         closing.callback(held.close)
         yield held
 

@@ -157,7 +157,10 @@ def _wanted(planes: _Floats, mcus: Mcus, targets: _Floats, factors: tuple[int, i
         own = np.zeros(planes.shape[1:], bool)
         own[mcus.rows[pixels] // down, mcus.columns[pixels] // across] = True
         matrix = (all_rows[pixels][:, :, None] * all_columns[pixels][:, None])[:, own]
-        wanted[mcu][own] = np.linalg.lstsq(matrix, missing[pixels], rcond=1e-3)[0]
+        if matrix.shape == (1, 1):  # the most frequent by far
+            wanted[mcu][own] = missing[pixels] / matrix[0]
+        else:
+            wanted[mcu][own] = np.linalg.lstsq(matrix, missing[pixels], rcond=1e-3)[0]
     return wanted
 
 

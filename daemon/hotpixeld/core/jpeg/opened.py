@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from hotpixeld.core.jpeg.blocks import Blocks, Numbers, coding_of, read_blocks
+from hotpixeld.core.jpeg.blocks import Blocks, Numbers, read_blocks
 from hotpixeld.core.jpeg.parse import Component, Header
 from hotpixeld.core.jpeg.scan import Interval
 from hotpixeld.core.jpeg.walk import Coding, Places, walk
@@ -67,10 +67,10 @@ class OpenedInterval:
 
 
 def open_interval(
-    data: bytes, header: Header, interval: Interval, numbers: Numbers
+    data: bytes, header: Header, coding: Coding, interval: Interval, numbers: Numbers
 ) -> OpenedInterval:
     """Walk one restart interval and find those of the picture's MCUs ``numbers`` that it holds."""
-    stream, coding = interval.unstuffed(data), coding_of(header)
+    stream = interval.unstuffed(data)
     local = numbers - interval.first_mcu
     local = local[(local >= 0) & (local < interval.mcus)]
     known = np.unique(np.concatenate([local - 1, local, local + 1]))

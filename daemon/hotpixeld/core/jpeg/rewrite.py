@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hotpixeld.core.jpeg.blocks import Blocks, NoCodeError, Numbers
+from hotpixeld.core.jpeg.blocks import Blocks, NoCodeError, Numbers, coding_of
 from hotpixeld.core.jpeg.codable import made_codable
 from hotpixeld.core.jpeg.edit import (
     edited,
@@ -22,22 +22,21 @@ from hotpixeld.core.jpeg.parse import Header, read_header
 from hotpixeld.core.jpeg.recode import coded, pieces_of
 from hotpixeld.core.jpeg.scan import intervals, stuffed
 from hotpixeld.core.jpeg.splice import spliced
-from hotpixeld.core.jpeg.unsupported import GROWS, JpegUnsupported
+from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 from hotpixeld.core.jpeg.verify import check
 from hotpixeld.core.patch import Patch
 
 Edit = Callable[[Blocks], Blocks]
 
 
-def repair_blocks(
-    data: bytes, patch: Patch, layout: JpegLayout | None = None, *, may_grow: bool = False
-) -> bytes:
+def repair_blocks(data: bytes, patch: Patch, layout: JpegLayout | None = None) -> bytes:
     """Return the JPEG with the pixels of ``patch`` set, all else as it was.
 
     Only the MCUs that hold a pixel of the patch are coded anew, with the file's own tables, and the
     DC difference of the MCU after each. All other coefficients, the bytes before the scan and from
-    EOI on stay, at the same offsets where the scan did not grow. Of a file with several images the
-    first is repaired. An empty patch returns ``data`` itself.
+    EOI on stay; at the same offsets, but where the scan cannot help growing: then what follows has
+    moved, and offsets to it that stand elsewhere are the caller's business. Of a file with several
+    images the first is repaired. An empty patch returns ``data`` itself.
 
     Parameters
     ----------
@@ -47,9 +46,6 @@ def repair_blocks(
         Pixels of the first image as stored, 8 bit; CMYK as Pillow gives it.
     layout : JpegLayout, optional
         Of ``data``, where it is known already.
-    may_grow : bool
-        True where what follows the picture may move because the scan grows; it then does so only
-        where it cannot be helped.
 
     Returns
     -------
@@ -71,22 +67,22 @@ def repair_blocks(
     def edit(blocks: Blocks) -> Blocks:
         return edited(header, mcus, blocks, patch.values_dn)
 
-    return recoded(data, header, mcus.numbers, edit, may_grow=may_grow)
+    return recoded(data, header, mcus.numbers, edit)
 
 
-def recoded(
-    data: bytes, header: Header, numbers: Numbers, edit: Edit, *, may_grow: bool = False
-) -> bytes:
+def recoded(data: bytes, header: Header, numbers: Numbers, edit: Edit) -> bytes:
     """Return the file with the blocks of the MCUs ``numbers`` (rising) changed.
 
     Coefficients that the file's tables have no code for are moved to the nearest that they have.
-    If the file grew, its least new coefficients are dropped until it fits; a file that ends with
-    EOI may grow where that is not enough.
+    If the file grew, its least new coefficients are dropped until it fits; where that is not enough
+    or spoils the repair, it grows.
     """
+    coding = coding_of(header)
     cuts = intervals(data, header)
     every = header.restart_interval or header.mcus
     opened = [
-        open_interval(data, header, cuts[cut], numbers) for cut in np.unique(numbers // every)
+        open_interval(data, header, coding, cuts[cut], numbers)
+        for cut in np.unique(numbers // every)
     ]
     old = np.concatenate([part.blocks for part in opened])
     new = edit(old)
@@ -94,25 +90,27 @@ def recoded(
         result, kept = _coded(data, header, opened, numbers, new)
         fitted, fewer = result, kept
         if len(result) > len(data):
-            fitted, fewer = _fitted(data, header, opened, numbers, kept)
+            fitted, fewer = _fitted(data, result, header, opened, numbers, kept)
     except NoCodeError as error:
         raise JpegUnsupported("no-code", str(error)) from error
     if not stands_for(header, old, new, kept):
         raise JpegUnsupported("no-code", "what the tables can code is too far from the repair")
     if len(fitted) <= len(data) and stands_for(header, old, new, fewer):
         result, kept = fitted, fewer
-    elif not may_grow and data[header.scan_end :].lstrip(b"\xff") != b"\xd9":
-        raise JpegUnsupported(GROWS, "and what follows the picture may not move")
     check(data, result, header, opened, numbers, kept)
     return result
 
 
-def _fitted(
-    data: bytes, header: Header, opened: list[OpenedInterval], numbers: Numbers, new: Blocks
+def _fitted(  # noqa: PLR0917  as `_coded`, and what it made
+    data: bytes,
+    result: bytes,
+    header: Header,
+    opened: list[OpenedInterval],
+    numbers: Numbers,
+    kept: Blocks,
 ) -> tuple[bytes, Blocks]:
     """Drop the least coefficients of the touched MCUs until the file is as long as it was."""
-    result, kept = _coded(data, header, opened, numbers, new)
-    order, dropped = least_coefficients(header, new), 0
+    order, dropped = least_coefficients(header, kept), 0
     while len(result) > len(data) and dropped < len(order):
         more = 2 * (len(result) - len(data))  # dropping one saves about four bits
         kept = kept.copy()

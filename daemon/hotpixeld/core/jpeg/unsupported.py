@@ -13,7 +13,3 @@ class JpegUnsupported(PhotoError):  # noqa: N818  a refusal, not a fault
     detail : str
         What exactly was found, for people.
     """
-
-
-#: The reason where the scan would grow and what follows it would have to move.
-GROWS = "grows"

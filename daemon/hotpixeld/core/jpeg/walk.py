@@ -153,17 +153,16 @@ def dc_values(
     starts = positions[:-1].reshape(-1, len(owners))
     values = np.empty(starts.shape, np.int64)
     padded = np.concatenate([stream, np.zeros(8, np.uint8)])
+    eight = np.ndarray((len(stream) + 1,), ">u8", padded.data, strides=(1,))  # from each byte on
     for component in range(max(coding.owners) + 1):
         mine = np.flatnonzero(owners == component)
         at = starts[:, mine].ravel()
-        bits = np.zeros(len(at), np.int64)  # 40 bits from the byte of each start
-        for byte in range(5):
-            bits = bits << 8 | padded[(at >> 3) + byte]
-        room = 40 - (at & 7)
-        entry = coding.tables[coding.dc[mine[0]]].symbols[bits >> (room - 16) & 0xFFFF]
-        size = (entry & 15).astype(np.int64)
-        raw = bits >> (room - (entry >> 8) - size) & ((1 << size) - 1)
-        values[:, mine] = np.cumsum(signed(raw, size)).reshape(-1, len(mine))
+        bits = eight[at >> 3].astype(np.uint64) << (at & 7).astype(np.uint64)
+        entry = coding.tables[coding.dc[mine[0]]].symbols[bits >> np.uint64(48)]
+        size = (entry & 15).astype(np.uint64)
+        raw = bits << (entry >> 8).astype(np.uint64) >> np.uint64(1) >> np.uint64(63) - size
+        differences = signed(raw.astype(np.int64), size.astype(np.int64))
+        values[:, mine] = np.cumsum(differences).reshape(-1, len(mine))
     return values
 
 
