@@ -78,6 +78,7 @@ int is_band(const Py_buffer *view);
 /* ---- what Python calls; module.c says with what */
 
 PyObject *fold(PyObject *self, PyObject *arguments);          /* sums.c */
+PyObject *grey_sums(PyObject *self, PyObject *arguments);
 PyObject *add_residuals(PyObject *self, PyObject *arguments); /* residuals.c */
 PyObject *residual_at(PyObject *self, PyObject *arguments);
 PyObject *walk(PyObject *self, PyObject *arguments);      /* scan.c */

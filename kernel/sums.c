@@ -45,13 +45,15 @@ static const uint8_t *packed(const Frame *frame, Shape shape, Py_ssize_t y, Py_s
     return room;
 }
 
-static inline void add_four(const uint8_t *const *four, uint32_t *restrict wide,
-                            uint16_t *restrict narrow, uint32_t *restrict squares, Py_ssize_t n)
+/* Each of these is compiled once for two frames, where there are no more, and once for four. */
+static inline void add_frames(const uint8_t *const *four, int frames, uint32_t *restrict wide,
+                              uint16_t *restrict narrow, uint32_t *restrict squares, Py_ssize_t n)
 {
     const uint8_t *restrict a = four[0], *restrict b = four[1];
     const uint8_t *restrict c = four[2], *restrict d = four[3];
     for (Py_ssize_t i = 0; i < n; i++) {
-        uint16_t p = a[i], q = b[i], r = c[i], s = d[i], sum = p + q + r + s;
+        uint16_t p = a[i], q = b[i], r = frames > 2 ? c[i] : 0, s = frames > 2 ? d[i] : 0;
+        uint16_t sum = p + q + r + s;
         if (narrow)
             narrow[i] += sum;
         else
@@ -61,21 +63,27 @@ static inline void add_four(const uint8_t *const *four, uint32_t *restrict wide,
     }
 }
 
-FAST static void add_four_8(const uint8_t *const *four, uint32_t *sum, uint32_t *squares,
-                            Py_ssize_t n)
+FAST static void add_8(const uint8_t *const *four, int frames, uint32_t *sum, uint32_t *squares,
+                       Py_ssize_t n)
 {
-    add_four(four, sum, NULL, squares, n);
+    if (frames > 2)
+        add_frames(four, 4, sum, NULL, squares, n);
+    else
+        add_frames(four, 2, sum, NULL, squares, n);
 }
 
 /* Of few photos: their sums are held in 16 bits. */
-FAST static void add_four_of_few(const uint8_t *const *four, uint16_t *sum, uint32_t *squares,
-                                 Py_ssize_t n)
+FAST static void add_8_of_few(const uint8_t *const *four, int frames, uint16_t *sum,
+                              uint32_t *squares, Py_ssize_t n)
 {
-    add_four(four, NULL, sum, squares, n);
+    if (frames > 2)
+        add_frames(four, 4, NULL, sum, squares, n);
+    else
+        add_frames(four, 2, NULL, sum, squares, n);
 }
 
-FAST static void add_four_16(const uint8_t *const *four, uint32_t *restrict sum,
-                             uint64_t *restrict squares, Py_ssize_t n)
+FAST static void add_16(const uint8_t *const *four, uint32_t *restrict sum,
+                        uint64_t *restrict squares, Py_ssize_t n)
 {
     const uint16_t *restrict a = (const void *)four[0], *restrict b = (const void *)four[1];
     const uint16_t *restrict c = (const void *)four[2], *restrict d = (const void *)four[3];
@@ -105,11 +113,11 @@ static void fold_rows(const Frame *frames, int count, Shape shape, const Py_buff
                                   ? packed(&frames[first + i], shape, y, x, pixels, room[i])
                                   : room[4];
                 if (shape.value_bytes == 2)
-                    add_four_16(four, sum_at, squares_at, n);
+                    add_16(four, sum_at, squares_at, n);
                 else if (sum->itemsize == 2)
-                    add_four_of_few(four, sum_at, squares_at, n);
+                    add_8_of_few(four, count - first, sum_at, squares_at, n);
                 else
-                    add_four_8(four, sum_at, squares_at, n);
+                    add_8(four, count - first, sum_at, squares_at, n);
             }
         }
 }
@@ -157,5 +165,63 @@ without_frames:
     PyBuffer_Release(&squares);
 without_squares:
     PyBuffer_Release(&sum);
+    return result;
+}
+
+/* ---- sums over the channels, as similarity.py has them */
+
+FAST static void add_greys(const Frame *frame, Shape shape, Py_ssize_t y, uint32_t *restrict out)
+{
+    const uint8_t *restrict row = frame->data + y * frame->row_bytes;
+    Py_ssize_t i = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (shape.channels == 3 && frame->pixel_bytes == 4)
+        for (; i + 1 < shape.width; i++) { /* the last pixel's fourth byte may not be there */
+            uint32_t pixel;
+            memcpy(&pixel, row + 4 * i, 4);
+            out[i] += (pixel & 255) + (pixel >> 8 & 255) + (pixel >> 16 & 255);
+        }
+#endif
+    for (; i < shape.width; i++)
+        for (Py_ssize_t c = 0; c < shape.channels; c++) {
+            const uint8_t *value = row + i * frame->pixel_bytes + c * shape.value_bytes;
+            uint16_t deep = *value;
+            if (shape.value_bytes == 2)
+                memcpy(&deep, value, 2);
+            out[i] += deep;
+        }
+}
+
+PyObject *grey_sums(PyObject *self, PyObject *arguments)
+{
+    (void)self;
+    PyObject *given, *out_array, *result = NULL;
+    Py_buffer view, out;
+    Frame frame;
+    Shape shape;
+    Py_ssize_t top, bottom, step;
+    if (!PyArg_ParseTuple(arguments, "OOnnn", &given, &out_array, &top, &bottom, &step))
+        return NULL;
+    if (take_array(out_array, &out, "IL", 4, 1, 1) < 0)
+        return NULL;
+    PyObject *one = PyTuple_Pack(1, given);
+    int count = one ? take_frames(one, &view, &frame, &shape) : -1;
+    Py_XDECREF(one);
+    if (count < 0)
+        goto without_frame;
+    if (out.shape[0] != shape.width || top < 0 || top > bottom || bottom > shape.height
+        || step < 1) {
+        refuse("a sum for each column, and rows within the frame");
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t y = top; y < bottom; y = step < bottom - y ? y + step : bottom)
+        add_greys(&frame, shape, y, out.buf);
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&view);
+without_frame:
+    PyBuffer_Release(&out);
     return result;
 }

@@ -99,6 +99,15 @@ def _sites(kernel: ModuleType, generator: np.random.Generator) -> None:
     kernel.residual_at(_frames(generator, shape)[:1], sites, out)
 
 
+def _greys(kernel: ModuleType, generator: np.random.Generator) -> None:
+    shape = _shape(generator)
+    top, bottom = _rows(generator, shape[0])
+    out = np.zeros(shape[1] + _rarely(generator), np.uint32)
+    (frame, *_) = _frames(generator, shape)
+    step = int(generator.integers(1 - _rarely(generator), 40))
+    kernel.grey_sums(frame, out, top, bottom, step if generator.random() < 0.9 else 2**62)
+
+
 def _walk(kernel: ModuleType, generator: np.random.Generator) -> None:
     blocks, count = int(generator.integers(1, 7)), int(generator.integers(1, 4))
     length = 65_536 * count + (_rarely(generator) and int(generator.integers(-99, 99)))
@@ -190,7 +199,7 @@ def _screen(kernel: ModuleType, generator: np.random.Generator) -> None:
     )
 
 
-CALLS = (_fold, _residuals, _sites, _walk, _bits, _steadiness, _sums_over_blocks, _screen)
+CALLS = (_fold, _greys, _residuals, _sites, _walk, _bits, _steadiness, _sums_over_blocks, _screen)
 
 
 if __name__ == "__main__":

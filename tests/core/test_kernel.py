@@ -24,6 +24,7 @@ from hotpixeld.core.jpeg.splice import Replacement, same_bits, spliced
 from hotpixeld.core.jpeg.walk import walk
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.residual import residual_at
+from hotpixeld.core.similarity import signature
 from jpegmaker import encoded, header_of, scene
 from kernels import built
 
@@ -88,7 +89,13 @@ def test_compiled_and_numpy_moments_are_the_same_bits(
             moments.fold(frames)
             assert moments.residual.itemsize == (2 if few and not deep else 4)
             at_sites = residual_at(frames[0], sites)
-            arrays.append({**moments.arrays(), "at_sites": at_sites})
+            arrays.append(
+                {
+                    **moments.arrays(),
+                    "at_sites": at_sites,
+                    "signature": np.frombuffer(signature(frames[0]), np.int8),
+                }
+            )
     for name, array in arrays[0].items():
         assert np.array_equal(array, arrays[1][name]), name
         assert array.dtype == arrays[1][name].dtype

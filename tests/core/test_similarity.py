@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from fakecamera import Defect, FakeCamera, from_jpeg, to_jpeg
+from hotpixeld.core import kernel
 from hotpixeld.core.similarity import SIGNATURE_BYTES, find_similar, is_similar, signature
+from kernels import built
 
 
 @pytest.mark.parametrize("kind", ["tripod", "burst"])
@@ -31,6 +33,25 @@ def test_a_saved_again_or_brightened_copy_is_similar_to_its_original() -> None:
     brighter = np.clip(shot.astype(np.float64) * 1.15 + 6, 0, 255).astype(np.uint8)
     assert is_similar(signature(shot), signature(again))
     assert is_similar(signature(shot), signature(brighter))
+
+
+@built
+@pytest.mark.parametrize("shape", [(16, 16, 1), (700, 900, 3), (1100, 40, 4), (2000, 17, 2)])
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_compiled_and_numpy_signatures_are_the_same(
+    shape: tuple[int, int, int], padding: int, dtype: type[np.uint8 | np.uint16]
+) -> None:
+    generator = np.random.default_rng(shape[0] + padding)
+    height, width, channels = shape
+    whole = generator.integers(0, np.iinfo(dtype).max + 1, (height, width, channels + padding))
+    frame = (whole.astype(np.uint8) if dtype is np.uint8 else whole.astype(np.uint16))[
+        ..., :channels
+    ]
+    with kernel.using(None):
+        expected = signature(frame)
+    assert any(expected)
+    assert signature(frame) == expected
 
 
 def test_flat_and_tiny_frames_are_similar_to_nothing() -> None:

@@ -16,6 +16,9 @@ def fold(
     bottom: int,
     /,
 ) -> None: ...
+def grey_sums(
+    frame: _Frame, out: npt.NDArray[np.uint32], top: int, bottom: int, step: int, /
+) -> None: ...
 def add_residuals(
     frames: Sequence[_Frame],
     total: npt.NDArray[np.signedinteger],

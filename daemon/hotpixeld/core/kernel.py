@@ -1,8 +1,8 @@
 """The compiled kernel where it was built; where it was not, numpy does the same to the bit.
 
-The C in `kernel/` holds the inner loops of `moments`, `residual`, `jpeg`, `fields` and `screening`
-once more. The package's own build compiles it where there is a compiler, and does without where
-there is none.
+The C in `kernel/` holds the inner loops of `moments`, `residual`, `similarity`, `jpeg`, `fields`
+and `screening` once more. The package's own build compiles it where there is a compiler, and does
+without where there is none.
 Whoever has something to compute asks `chosen` each time, so that tests can run both.
 """
 
@@ -33,6 +33,11 @@ class Kernel(Protocol):
         /,
     ) -> None:
         """Add some rows of frames to sums (uint32, or uint16 of few) and sums of squares."""
+
+    def grey_sums(
+        self, frame: Frame, out: npt.NDArray[np.uint32], top: int, bottom: int, step: int, /
+    ) -> None:
+        """Add all channels of every ``step``-th of some rows to ``out``, by column."""
 
     def add_residuals(
         self,

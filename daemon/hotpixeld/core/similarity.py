@@ -16,6 +16,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from hotpixeld.core import kernel
+
 BLOCKS = 16
 SIGNATURE_BYTES = BLOCKS * BLOCKS
 SIMILAR_PERCENT = 75  # by chance: 6 % spread, at most 20 in real series; bursts: over 80
@@ -80,19 +82,34 @@ def _block_means(frame: Frame) -> npt.NDArray[np.int64]:
     Of large blocks every few rows are read: a mean over thousands of pixels needs no more.
     """
     height, width, channels = frame.shape
-    read = frame[:: max(1, height // (BLOCKS * 32))]
+    step = max(1, height // (BLOCKS * 32))
+    edges = [*_edges(-(-height // step)), -(-height // step)]
+    rows = _grey_sums(frame, edges, step)
+    sums = np.add.reduceat(rows, _edges(width), axis=1, dtype=np.int64)
+    counts = np.diff(edges)[:, None] * np.diff([*_edges(width), width])
+    means: npt.NDArray[np.int64] = sums * 16 // (counts * channels)
+    return means
+
+
+def _grey_sums(frame: Frame, edges: Sequence[int], step: int) -> npt.NDArray[np.uint32]:
+    """Return (blocks, width) sums over channels and every ``step``-th row between ``edges``."""
+    height, width, channels = frame.shape
+    sums = np.zeros((len(edges) - 1, width), np.uint32)
+    if (compiled := kernel.chosen()) is not None:
+        frame = kernel.laid_out(frame)
+        for out, (a, b) in zip(sums, pairwise(edges), strict=True):
+            compiled.grey_sums(frame, out, a * step, min(b * step, height), step)
+        return sums
+    read = frame[::step]
     # Channel by channel, then row by row: numpy is ten times slower over an axis of three.
     greys: npt.NDArray[np.unsignedinteger] = np.zeros(
         read.shape[:2], np.uint16 if frame.dtype == np.uint8 else np.uint32
     )
     for channel in range(channels):
         np.add(greys, read[..., channel], out=greys)
-    edges = [*_edges(len(greys)), len(greys)]
-    rows = np.stack([greys[a:b].sum(axis=0, dtype=np.int64) for a, b in pairwise(edges)])
-    sums = np.add.reduceat(rows, _edges(width), axis=1)
-    counts = np.diff(edges)[:, None] * np.diff([*_edges(width), width])
-    means: npt.NDArray[np.int64] = sums * 16 // (counts * channels)
-    return means
+    for out, (a, b) in zip(sums, pairwise(edges), strict=True):
+        greys[a:b].sum(axis=0, out=out, dtype=np.uint32)
+    return sums
 
 
 def _edges(length: int) -> list[int]:
