@@ -205,6 +205,7 @@ def test_a_hangup_ends_it_at_a_terminal_wherever_its_streams_go(tmp_path: Path) 
         shell = ["sh", "-c", command, sys.executable, str(daemon.config)]
         child, terminal = pty.fork()
         if not child:  # pragma: no cover (another process)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
             os.execve("/bin/sh", shell, environment())  # noqa: S606 (a terminal comes by a fork)
         state = 0
         try:
