@@ -1,5 +1,6 @@
 """One small window of a frame, with all that is known of its defects: judged and filled in."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from hotpixeld.core.fill import Expectation, Field, expectation, field_of
+from hotpixeld.core.fill import Expectation, expectations, fields_of
 from hotpixeld.core.spoiled import Box, Spot
-from hotpixeld.core.visible import Standing, Strength, standing, strength
+from hotpixeld.core.visible import Standing, Strength, standings, strength
 
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -41,6 +42,36 @@ class Spots:
             yield self.all[int(index)]
 
 
+Changes = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class _Bare:
+    """Windows of spots of which nothing but positions is known, alike in all but the photo.
+
+    ``usual``, ``others``: (n,) of the doubtful samples.
+    """
+
+    expected: Expectation
+    usual: npt.NDArray[np.float64]
+    others: npt.NDArray[np.float64]
+    channels: int
+
+    @cached_property
+    def standings(self) -> list[Standing]:
+        """How far the photo stands off in each window as an unknown defect's would."""
+        return standings(self.expected, self.usual, self.others, self.channels)
+
+    @cached_property
+    def signals(self) -> npt.NDArray[np.float64]:
+        """What the defects add to the doubtful samples (windows, n)."""
+        spreads = np.stack([standing.spread_dn for standing in self.standings])
+        own = spreads[:, self.expected.doubtful[2]] * self.usual
+        signals = self.expected.signal(np.zeros_like(own), np.hypot(own, self.others))
+        signals[~own.any(axis=1)] = 0
+        return signals
+
+
 @dataclass(frozen=True)
 class Piece:
     """A window round a spot or a part of one.
@@ -61,8 +92,11 @@ class Piece:
         Of the own spot; 0 where only others are doubtful.
     others : (n,) float64
         Spread that other spots give.
-    learned : bool
-        False: there is no profile but only the usual reach.
+    range_dn : (2, channels) float64
+        The least and the greatest good values of the window; of a channel without any, infinite.
+    bare : tuple, optional
+        Where there is no profile but only the usual reach: the windows that are judged together,
+        and which of them this is.
     """
 
     box: Box
@@ -73,34 +107,32 @@ class Piece:
     profile: npt.NDArray[np.float64]
     usual: npt.NDArray[np.float64]
     others: npt.NDArray[np.float64]
-    learned: bool
+    range_dn: npt.NDArray[np.float64]
+    bare: tuple[_Bare, int] | None
 
     @cached_property
     def strength(self) -> Strength:
         """How strongly the spot's profile stands in this window."""
         return strength(self.expected, self.profile)
 
-    @cached_property
-    def standing(self) -> Standing:
-        """How far the photo stands off as an unknown defect's would."""
-        return standing(self.expected, self.usual, self.others, self.values.shape[2])
-
     def shows(self, predicted: float) -> bool:
         """Tell whether the spot shows here."""
-        if not self.learned:
-            return self.standing.shows(floor_dn=_FLOOR_UNITS)
+        if self.bare is not None:
+            group, index = self.bare
+            return group.standings[index].shows(floor_dn=_FLOOR_UNITS)
         return self.strength.shows(floor_dn=_FLOOR_UNITS, predicted=predicted)
 
     def _signal(self, *, settled: bool) -> npt.NDArray[np.float64]:
         """Estimate what the defect adds to each doubtful subpixel."""
-        if not self.learned:
-            own = self.standing.spread_dn[self.expected.doubtful[2]] * self.usual
-            if not own.any():
-                return own
-            return self.expected.signal(np.zeros_like(own), np.hypot(own, self.others))
+        if self.bare is not None:
+            group, index = self.bare
+            signal: npt.NDArray[np.float64] = group.signals[index]
+            return signal
         found = self.strength
         learned = found.scale * self.profile
-        share = _USUAL_SHARE if abs(found.spreads) >= found.core_spreads else 1.0
+        # of a profile of one subpixel both are the same but for rounding
+        steady = abs(found.spreads) >= found.core_spreads * (1 - 1e-9)
+        share = _USUAL_SHARE if steady else 1.0
         own = np.hypot(_SPREAD * learned, share * found.peak_dn * self.usual)
         signal = self.expected.signal(_MEAN * learned, np.hypot(own, self.others))
         if settled:
@@ -108,86 +140,131 @@ class Piece:
             signal += left.scale * self.profile
         return signal
 
-    def repaired(self, *, settled: bool) -> dict[tuple[int, int], npt.NDArray[np.float64]]:
-        """Return the new values (channels,) in DN of those pixels of the box that change.
+    def repaired(self, *, settled: bool) -> Changes:
+        """Return rows, columns (n,) and new values (n, channels) of the box's pixels that change.
 
         ``settled``: nothing of the profile is left, so that the repaired photo shows it no more; it
         costs a little more error where the picture itself looks like the profile.
         """
-        rows, columns, channels = self.expected.doubtful
         signal = self._signal(settled=settled)
+        changes = ((self.profile != 0) | (self.usual > 0)) & (np.abs(signal) >= 1)
+        place = tuple(axis[changes] for axis in self.expected.doubtful)
+        least, most = self.range_dn[:, place[2]]  # widened by the noise
         result = self.values.copy()
-        result[rows, columns, channels] -= signal
-        result = self._within_good_range(result)
-        own = (self.profile != 0) | (self.usual > 0)
-        whole = np.zeros(self.values.shape, bool)
-        whole[rows, columns, channels] = own & (np.abs(signal) >= 1)
-        result = np.where(whole, result, self.values) * self.unit_dn
-        return {
-            (row + self.window.top, column + self.window.left): result[row, column]
-            for row, column in np.argwhere(whole.any(axis=2)).tolist()
-            if self.box.top <= row + self.window.top < self.box.bottom
-            and self.box.left <= column + self.window.left < self.box.right
-        }
-
-    def _within_good_range(self, result: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Draw changed values to the range of the good ones, widened by the noise."""
-        rows, columns, channels = self.expected.doubtful
-        good = np.ones(self.values.shape, bool)
-        good[rows, columns, channels] = False
-        clipped = result.copy()
-        for channel in range(self.values.shape[2]):
-            held = self.values[..., channel][good[..., channel]]
-            if len(held):
-                mine = channels == channel
-                at = (rows[mine], columns[mine], channel)
-                clipped[at] = np.clip(result[at], held.min() - 2, held.max() + 2)
-        return clipped
+        result[place] = np.clip(result[place] - signal[changes], least - 2, most + 2)
+        changed = np.zeros(result.shape[:2], bool)
+        changed[place[:2]] = True
+        rows, columns = np.nonzero(changed[self.box.within_box(self.window)])
+        rows, columns = rows + self.box.top, columns + self.box.left
+        values = result[rows - self.window.top, columns - self.window.left] * self.unit_dn
+        return rows, columns, values
 
 
-def cut(frame: Frame, box: Box, spot: Spot, spots: Spots) -> Piece | None:
-    """Cut the window round ``box`` out of the frame; None: nothing to do, or to tell by."""
-    mine = box.within(spot.rows, spot.columns)
-    if not spot.doubtful[mine].any():
-        return None
+@dataclass(frozen=True)
+class _Laid:
+    """What is known of the pixels round a box before the frame is looked at.
+
+    ``profile``, ``usual``, ``others`` and ``doubtful``: (height, width, channels) of the window;
+    ``good``: of the surroundings.
+    """
+
+    box: Box
+    spot: Spot
+    window: Box
+    profile: npt.NDArray[np.float64]
+    usual: npt.NDArray[np.float64]
+    others: npt.NDArray[np.float64]
+    doubtful: npt.NDArray[np.bool_]
+    surroundings: Box
+    good: npt.NDArray[np.bool_]
+
+    @property
+    def geometry(self) -> tuple[object, ...]:
+        """What two must share to be solved together."""
+        masks = self.doubtful.shape, self.doubtful.tobytes(), self.good.shape, self.good.tobytes()
+        if self.spot.learned:
+            return masks
+        return *masks, self.usual.tobytes(), self.others.tobytes()
+
+
+def cut(frame: Frame, boxes: Sequence[tuple[Box, Spot]], spots: Spots) -> list[Piece | None]:
+    """Cut the windows round boxes out of the frame; None: nothing to do there, or to tell by."""
+    pieces: list[Piece | None] = [None] * len(boxes)
+    alike = defaultdict[tuple[object, ...], list[tuple[int, _Laid]]](list)
+    for index, (box, spot) in enumerate(boxes):
+        laid = _laid_out(frame.shape, box, spot, spots)
+        if laid is not None:
+            alike[laid.geometry].append((index, laid))
+    for group in alike.values():
+        found = _pieces(frame, [laid for _, laid in group])
+        for (index, _), piece in zip(group, found, strict=True):
+            pieces[index] = piece
+    return pieces
+
+
+def _pieces(frame: Frame, group: Sequence[_Laid]) -> Iterator[Piece]:
+    """Look at the frame where several of the same geometry lie."""
     unit_dn = _UNIT_DN[frame.dtype]
-    for margin in (_MARGIN_PX, 2 * _MARGIN_PX, _WIDEST_MARGIN_PX):
-        window = box.widened(margin, frame.shape)
-        profile, usual, others = _laid_out(window, frame.shape[2], spot, spots)
-        doubtful = (profile != 0) | (usual > 0) | (others > 0)
-        if 1 - doubtful.mean() >= _KNOWN_SHARE:
-            break
-    if doubtful.all():
+    doubtful, good = group[0].doubtful, group[0].good
+    wide = np.stack([laid.surroundings.of(frame) for laid in group]) / unit_dn
+    windows = np.stack([laid.window.of(frame) for laid in group]) / unit_dn
+    expected = expectations(windows, doubtful, fields_of(wide, good))
+    some = (~doubtful).any(axis=(0, 1))  # a channel without any good value is not limited
+    least = np.where(doubtful, np.inf, windows).min(axis=(1, 2))
+    most = np.where(doubtful, -np.inf, windows).max(axis=(1, 2))
+    ranges = np.stack([np.where(some, least, -np.inf), np.where(some, most, np.inf)], axis=1)
+    usual, others = group[0].usual[doubtful], group[0].others[doubtful] / unit_dn
+    bare = None if group[0].spot.learned else _Bare(expected, usual, others, frame.shape[2])
+    for index, laid in enumerate(group):
+        yield Piece(
+            laid.box,
+            laid.window,
+            unit_dn,
+            windows[index],
+            expected[index],
+            laid.profile[doubtful] / unit_dn,
+            laid.usual[doubtful],
+            laid.others[doubtful] / unit_dn,
+            ranges[index],
+            None if bare is None else (bare, index),
+        )
+
+
+def _laid_out(shape: tuple[int, ...], box: Box, spot: Spot, spots: Spots) -> _Laid | None:
+    """Lay the spot's profile and usual reach, and the others' spread, on the box's surroundings."""
+    if not spot.doubtful[box.within(spot.rows, spot.columns)].any():
         return None
-    values = window.of(frame).astype(np.float64) / unit_dn
-    expected = expectation(values, doubtful, _field(frame, box, spot, spots, unit_dn))
-    return Piece(
-        box,
-        window,
-        unit_dn,
-        values,
-        expected,
-        profile[doubtful] / unit_dn,
-        usual[doubtful],
-        others[doubtful] / unit_dn,
-        spot.learned,
-    )
-
-
-def _laid_out(
-    window: Box, channels: int, spot: Spot, spots: Spots
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Lay the spot's profile and usual reach, and the others' spread, on the window."""
-    shape = (window.bottom - window.top, window.right - window.left, channels)
-    profile, usual, others = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    for each in spots.overlapping(window):
-        held = window.within(each.rows, each.columns)
-        at = (each.rows[held] - window.top, each.columns[held] - window.left)
+    widest = box.widened(_WIDEST_MARGIN_PX, shape)
+    size = (widest.bottom - widest.top, widest.right - widest.left, shape[2])
+    profile, usual, others = np.zeros(size), np.zeros(size), np.zeros(size)
+    for each in spots.overlapping(widest):
+        held = widest.within(each.rows, each.columns)
+        at = (each.rows[held] - widest.top, each.columns[held] - widest.left)
         if each is spot:
             profile[at], usual[at] = each.profile_dn[held], each.usual[held]
         else:
             others[at] = np.hypot(others[at], _spread_of_other(each)[held])
-    return profile, usual, others
+    doubtful = (profile != 0) | (usual > 0) | (others > 0)
+    for margin in (_MARGIN_PX, 2 * _MARGIN_PX, _WIDEST_MARGIN_PX):
+        window = box.widened(margin, shape)
+        inside = window.within_box(widest)
+        known = np.count_nonzero(~doubtful[inside])
+        if known >= _KNOWN_SHARE * doubtful[inside].size:
+            break
+    if not known:
+        return None
+    wide = box.widened(_SURROUNDINGS_PX, shape)
+    return _Laid(
+        box,
+        spot,
+        window,
+        profile[inside],
+        usual[inside],
+        others[inside],
+        doubtful[inside],
+        wide,
+        ~doubtful[wide.within_box(widest)],
+    )
 
 
 def _spread_of_other(spot: Spot) -> npt.NDArray[np.float64]:
@@ -196,11 +273,3 @@ def _spread_of_other(spot: Spot) -> npt.NDArray[np.float64]:
     peak = np.abs(spot.profile_dn).max()
     spread: npt.NDArray[np.float64] = np.hypot(spot.profile_dn, _USUAL_SHARE * peak * spot.usual)
     return _OTHERS * spread
-
-
-def _field(frame: Frame, box: Box, spot: Spot, spots: Spots, unit_dn: float) -> Field:
-    """Return what the wider surroundings of a box are like."""
-    wide = box.widened(_SURROUNDINGS_PX, frame.shape)
-    profile, usual, others = _laid_out(wide, frame.shape[2], spot, spots)
-    good = (profile == 0) & (usual == 0) & (others == 0)
-    return field_of(wide.of(frame).astype(np.float64) / unit_dn, good)

@@ -13,8 +13,8 @@ from hotpixeld.core.fill import falloff
 
 Footprint = Sequence[FootprintPixel]
 
-_REACH_PX = 3
-_REACH_PX2 = 10  # the 7x7 without its corners
+#: Offsets of the pixels that a defect may spoil: the 7x7 without its corners.
+_WITHIN_REACH = np.array([(r, c) for r in range(-3, 4) for c in range(-3, 4) if r**2 + c**2 <= 10])
 _STRONG = 0.5  # of the greatest excess
 
 
@@ -43,6 +43,13 @@ class Box:
         down = (rows >= self.top) & (rows < self.bottom)
         inside: npt.NDArray[np.bool_] = down & (columns >= self.left) & (columns < self.right)
         return inside
+
+    def within_box(self, other: "Box") -> tuple[slice, slice]:
+        """Return the box as the rows and columns of one that holds it."""
+        return (
+            slice(self.top - other.top, self.bottom - other.top),
+            slice(self.left - other.left, self.right - other.left),
+        )
 
     def of(self, frame: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         """Return the frame's part."""
@@ -85,13 +92,13 @@ class Spot:
     predicted: float
     learned: bool
 
-    @property
+    @cached_property
     def doubtful(self) -> npt.NDArray[np.bool_]:
         """Tell which subpixels (n, channels) may be spoiled."""
         mask: npt.NDArray[np.bool_] = (self.profile_dn != 0) | (self.usual > 0)
         return mask
 
-    @property
+    @cached_property
     def box(self) -> Box:
         """The smallest box that holds the spot."""
         return Box(
@@ -139,7 +146,9 @@ class _Merged:
     @cached_property
     def reached(self) -> set[tuple[int, int]]:
         """Which pixels it may spoil, were it bare."""
-        return _reached(np.array(list(self.pixels), np.intp), self.shape)
+        numbers = _reached(np.array(list(self.pixels), np.intp), self.shape)
+        rows, columns = np.divmod(numbers, self.shape[1])
+        return {*zip(rows.tolist(), columns.tolist(), strict=True)}
 
 
 def _inside(pixel: FootprintPixel, shape: tuple[int, ...]) -> bool:
@@ -161,24 +170,19 @@ def _spot(pixels: list[FootprintPixel], predicted: float, shape: tuple[int, ...]
         excess[spoiled & (excess == 0)] = 1e-6  # spoiled, though the mean stands off nothing
     greatest = np.abs(excess).max(axis=1)
     strong = places[greatest >= _STRONG * greatest.max()]
-    near = _reached(strong, shape)
-    rows, columns = np.array(sorted({*map(tuple, places.tolist()), *near}), np.intp).T
+    own = places[:, 0] * shape[1] + places[:, 1]
+    numbers = np.unique(np.concatenate([own, _reached(strong, shape)]))
+    rows, columns = np.divmod(numbers, shape[1])
     profile = np.zeros((len(rows), shape[2]))
-    index = {(int(r), int(c)): i for i, (r, c) in enumerate(zip(rows, columns, strict=True))}
-    profile[[index[int(r), int(c)] for r, c in places]] = excess
+    profile[np.searchsorted(numbers, own)] = excess
     apart = np.hypot(rows[:, None] - strong[:, 0], columns[:, None] - strong[:, 1]).min(axis=1)
     usual = falloff(apart)[:, None] * spoiled.any(axis=0)
     return Spot(rows, columns, profile, usual, predicted, learned)
 
 
-def _reached(strong: npt.NDArray[np.intp], shape: tuple[int, ...]) -> set[tuple[int, int]]:
-    reach = range(-_REACH_PX, _REACH_PX + 1)
-    return {
-        (row + down, column + right)
-        for row, column in strong.tolist()
-        for down in reach
-        for right in reach
-        if down**2 + right**2 <= _REACH_PX2
-        and 0 <= row + down < shape[0]
-        and 0 <= column + right < shape[1]
-    }
+def _reached(strong: npt.NDArray[np.intp], shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
+    """Return the flat numbers of the frame's pixels within reach, some more than once."""
+    rows, columns = (strong[:, None] + _WITHIN_REACH).reshape(-1, 2).T
+    inside = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
+    numbers: npt.NDArray[np.intp] = (rows * shape[1] + columns)[inside]
+    return numbers

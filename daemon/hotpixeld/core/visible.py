@@ -117,31 +117,51 @@ def standing(
     others_dn: npt.NDArray[np.float64],
     channels: int,
 ) -> Standing:
-    """Fit the usual reach of a defect to the residuals of one photo, each channel for itself.
+    """Fit the usual reach of a defect to the residuals of one photo: see `standings`."""
+    return standings(expected[None], usual, others_dn, channels)[0]
+
+
+def standings(
+    expected: Expectation,
+    usual: npt.NDArray[np.float64],
+    others_dn: npt.NDArray[np.float64],
+    channels: int,
+) -> list[Standing]:
+    """Fit the usual reach of a defect to the residuals of windows, each channel for itself.
 
     What stands off no farther than the picture itself may is not taken for a defect.
 
     Parameters
     ----------
     expected : Expectation
-        Of n doubtful samples.
+        Of n doubtful samples of each window.
     usual, others_dn : (n,) float64
-        How far a defect usually reaches, 1 at the positions, and the spread that other defects add.
+        How far a defect usually reaches, 1 at the positions, and the spread that other defects add;
+        the same in all windows.
     channels : int
         Of the frame.
     """
     of_sample = expected.doubtful[2]
     held = np.unique(of_sample[usual > 0])
     shape = np.where(of_sample[:, None] == held, usual[:, None], 0.0)
-    covariance = expected.covariance_dn2 + np.diag(others_dn**2)
-    weights = np.linalg.solve(covariance, shape)
-    told = weights.T @ expected.residuals_dn
-    fitted = np.linalg.solve(shape.T @ weights, told)
-    off = np.zeros(channels)
-    off[held] = np.abs(fitted)
-    core = usual == 1
-    np.maximum.at(off, of_sample[core], np.abs(expected.residuals_dn[core]))
-    spreads2 = max(float(told @ fitted), 1e-9)
-    sure = max(0.0, 1 - _DOUBT_SPREADS2 * len(held) / spreads2)
-    spread = np.hypot(off, _OTHER_CHANNELS * off.max()) * sure**0.5
-    return Standing(spread, spreads2**0.5, float(off.max()))
+    windows = expected.residuals_dn.shape
+    weights = expected.solved(
+        np.broadcast_to(others_dn**2, windows), np.broadcast_to(shape, (*windows, len(held)))
+    ).swapaxes(1, 2)
+    told = weights @ expected.residuals_dn[..., None]
+    fitted = np.linalg.solve(weights @ shape, told)
+    off = np.zeros((len(told), channels))
+    off[:, held] = np.abs(fitted[..., 0])
+    for sample in np.flatnonzero(usual == 1):
+        mine = off[:, of_sample[sample]]
+        np.maximum(mine, np.abs(expected.residuals_dn[:, sample]), out=mine)
+    spreads2 = np.maximum((told * fitted).sum(axis=(1, 2)), 1e-9)
+    sure = np.maximum(0.0, 1 - _DOUBT_SPREADS2 * len(held) / spreads2)
+    peaks = off.max(axis=1)
+    spreads_dn = np.hypot(off, _OTHER_CHANNELS * peaks[:, None]) * np.sqrt(sure)[:, None]
+    return [
+        Standing(spread_dn, spreads, peak_dn)
+        for spread_dn, spreads, peak_dn in zip(
+            spreads_dn, np.sqrt(spreads2).tolist(), peaks.tolist(), strict=True
+        )
+    ]
