@@ -161,8 +161,8 @@ def _of_whole_pixels(
     good, bad = windows[:, ~pixels], windows[:, pixels]
     # the level is taken out first, so that its great variance costs no digits
     level = (good if good.size else bad).mean(axis=(1, 2))[:, None, None]
-    projected = (axes.swapaxes(1, 2) @ (good - level).swapaxes(1, 2))[:, :, None]
-    expected = np.zeros((len(windows), len(axes[0]), 1, bad.shape[1]))
+    projected = axes.swapaxes(1, 2) @ (good - level).swapaxes(1, 2)
+    expected = np.zeros((*projected.shape[:2], bad.shape[1]))
     left = np.zeros((len(windows), len(axes[0]), bad.shape[1], bad.shape[1]))
     for part in patterns(pixels):
         across = part.known_unknown(table)[:, None]
@@ -171,13 +171,13 @@ def _of_whole_pixels(
         among_known[..., each, each] += _GRAIN_DN2
         weights = np.linalg.solve(among_known, scale * across)
         unexplained = part.unknown_unknown(table)[:, None] - across.swapaxes(2, 3) @ weights
-        expected += projected @ part.known @ weights @ part.unknown.T
+        told = ((projected @ part.known)[:, :, None] @ weights)[:, :, 0]
+        expected += told @ part.unknown.T
         left += part.unknown @ unexplained @ part.unknown.T
     left *= scale
-    left = (left + left.swapaxes(2, 3)) / 2
     each = np.arange(bad.shape[1])
     left[..., each, each] += _GRAIN_DN2
-    residuals = bad - level - (axes @ expected[:, :, 0]).swapaxes(1, 2)
+    residuals = bad - level - (axes @ expected).swapaxes(1, 2)
     return residuals.reshape(len(windows), -1), _over_channels(left, axes)
 
 

@@ -159,7 +159,7 @@ def halves(covariances: _Floats, channels: int) -> tuple[_Floats, _Floats]:
     first = covariances[..., :same, :]
     straight = first[..., :same]
     by_pixel = first.reshape(*stack, same, pixels, channels)
-    turned = by_pixel[..., ::-1, :].reshape(*stack, same, -1)[..., :same]
+    turned = by_pixel[..., ::-1, :][..., : same // channels, :].reshape(straight.shape)
     even, odd = straight + turned, (straight - turned)[..., :other, :other]
     even[..., other:] /= 2  # the middle one is its own pair
     return even, odd

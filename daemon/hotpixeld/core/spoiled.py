@@ -14,7 +14,9 @@ from hotpixeld.core.fill import falloff
 Footprint = Sequence[FootprintPixel]
 
 #: Offsets of the pixels that a defect may spoil: the 7x7 without its corners.
+_REACH_PX = 3
 _WITHIN_REACH = np.array([(r, c) for r in range(-3, 4) for c in range(-3, 4) if r**2 + c**2 <= 10])
+_LONE_USUAL = falloff(np.hypot(*_WITHIN_REACH.T))
 _STRONG = 0.5  # of the greatest excess
 
 
@@ -146,9 +148,9 @@ class _Merged:
     @cached_property
     def reached(self) -> set[tuple[int, int]]:
         """Which pixels it may spoil, were it bare."""
-        numbers = _reached(np.array(list(self.pixels), np.intp), self.shape)
-        rows, columns = np.divmod(numbers, self.shape[1])
-        return {*zip(rows.tolist(), columns.tolist(), strict=True)}
+        near = {(row + r, col + c) for row, col in self.pixels for r, c in _WITHIN_REACH.tolist()}
+        height, width = self.shape[:2]
+        return {(row, col) for row, col in near if 0 <= row < height and 0 <= col < width}
 
 
 def _inside(pixel: FootprintPixel, shape: tuple[int, ...]) -> bool:
@@ -168,6 +170,10 @@ def _spot(pixels: list[FootprintPixel], predicted: float, shape: tuple[int, ...]
     learned = bool(excess.any())
     if learned:
         excess[spoiled & (excess == 0)] = 1e-6  # spoiled, though the mean stands off nothing
+    elif len(pixels) == 1 and _is_far_within(pixels[0], shape):
+        rows, columns = (places + _WITHIN_REACH).T
+        usual = _LONE_USUAL[:, None] * spoiled
+        return Spot(rows, columns, np.zeros(usual.shape), usual, predicted, learned=False)
     greatest = np.abs(excess).max(axis=1)
     strong = places[greatest >= _STRONG * greatest.max()]
     own = places[:, 0] * shape[1] + places[:, 1]
@@ -178,6 +184,13 @@ def _spot(pixels: list[FootprintPixel], predicted: float, shape: tuple[int, ...]
     apart = np.hypot(rows[:, None] - strong[:, 0], columns[:, None] - strong[:, 1]).min(axis=1)
     usual = falloff(apart)[:, None] * spoiled.any(axis=0)
     return Spot(rows, columns, profile, usual, predicted, learned)
+
+
+def _is_far_within(pixel: FootprintPixel, shape: tuple[int, ...]) -> bool:
+    """Tell whether all that a defect at the pixel may spoil lies in the frame."""
+    down = min(pixel.row, shape[0] - 1 - pixel.row)
+    across = min(pixel.column, shape[1] - 1 - pixel.column)
+    return min(down, across) >= _REACH_PX
 
 
 def _reached(strong: npt.NDArray[np.intp], shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
