@@ -23,7 +23,7 @@ _OTHERS = 2.0  # factor on the profile of other defects in the window, whose str
 _MEAN, _SPREAD = 0.5, 0.8  # of the fitted profile: what is subtracted, and how surely; measured
 _BARE_OTHERS_DN = 100.0  # of other defects of which nothing was learned
 _FLOOR_UNITS = 3.0
-_STACKED = 32  # windows at once: more need more memory and save no time
+_STACKED = 16  # windows at once: more need more memory and save no time
 _UNIT_DN = {np.dtype(np.uint8): 1.0, np.dtype(np.uint16): 16.0}  # 16 bits seldom hold more than 12
 
 

@@ -14,7 +14,7 @@ from hotpixeld.core.spoiled import Footprint, spots_of
 When = Literal["visible", "always"]
 
 _PIECE_PX = 9  # long spots are solved piece by piece
-_TOGETHER = 32  # spots: enough that many lie alike, few enough to be held in memory
+_TOGETHER = 16  # spots: enough that many lie alike, few enough to be held in memory
 
 
 def repair_patch(
