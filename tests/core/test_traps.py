@@ -61,6 +61,21 @@ def test_a_logo_is_held_back_as_a_region() -> None:
     assert [is_real(candidate) for candidate in confirmed(ranked(frames))] == [True]
 
 
+@pytest.mark.parametrize("seed", [71, 73, 74])
+def test_a_faint_logo_is_held_back_before_all_of_its_strokes_are_sure(seed: int) -> None:
+    logo = Image.new("L", (480, 320))
+    ImageDraw.Draw(logo).text((370, 290), "* my photo *", fill=255)
+    ImageDraw.Draw(logo).line((370, 306, 440, 306), fill=255)
+    alpha = np.asarray(logo)[..., None] / 255 * 0.12
+    frames = [
+        saved(frame * (1 - alpha) + 255 * alpha)
+        for frame in frames_of(FakeCamera(480, 320, seed=seed, defects=[REAL]).shoot(20))
+    ]
+    ranking = ranked(frames)
+    assert [is_real(candidate) for candidate in confirmed(ranking)] == [True]
+    assert reasons.REGION in {candidate.reason for candidate in ranking.candidates}
+
+
 @pytest.mark.parametrize("border_px", [1, 3, 12])
 def test_a_black_border_confirms_nothing(border_px: int) -> None:
     frames = frames_of(FakeCamera(seed=3, defects=[REAL]).shoot(25))
@@ -155,6 +170,19 @@ def test_dust_is_wide_and_dark_and_not_ours() -> None:
     dust = 1 - 0.2 * np.exp(-((rows - 80) ** 2 + (columns - 200) ** 2) / (2 * 6.0**2))
     frames = [saved(frame * dust[..., None]) for frame in frames_of(FakeCamera(seed=9).shoot(30))]
     assert not confirmed(ranked(frames))
+
+
+def test_sharp_specks_of_dust_wider_than_a_dark_pixel_are_held_back() -> None:
+    rows, columns = np.mgrid[:240, :320]
+    dust = np.ones((240, 320))
+    for row, column, width_px in ((80, 200, 2.0), (150, 90, 2.2), (200, 260, 2.5)):
+        away = ((rows - row) ** 2 + (columns - column) ** 2) / (2 * width_px**2)
+        dust *= 1 - 0.35 * np.exp(-(away**2))
+    shots = FakeCamera(seed=9, defects=[REAL]).shoot(25)
+    frames = [saved(frame * dust[..., None]) for frame in frames_of(shots)]
+    ranking = ranked(frames)
+    assert [is_real(candidate) for candidate in confirmed(ranking)] == [True]
+    assert reasons.SMEARED in {candidate.reason for candidate in ranking.candidates}
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from hotpixeld.core import reasons
 from hotpixeld.core.spots import Spot
 
 _LINK_PX = 8  # strokes of one text are nearer than this
-_CROWD = 5  # so many spots linked together are no accident, on a sensor with few of them
+_CROWD = 5  # so many spots linked together, sure or not, are no accident where there are few
 _LARGE_PX = (
     80  # a spot with more pixels than this, or more than the next that stand off by half ...
 )
 _LARGE_CORE_PX = 25  # ... is none, unless it is a line a few pixels wide
+_DARK_CORE_PX = 12  # one photosite fills 3 x 3 at most: what is darker on more may well be dust
 _LINE_PX = 5  # a bad column spoils no more than this across, with demosaicing
 _LONG_PX = 20
 _ASIDE_PX = 12  # what is this near a region belongs to it
@@ -22,19 +23,24 @@ _ASIDE_PX = 12  # what is this near a region belongs to it
 def held_regions(
     spots: Sequence[Spot], shape: tuple[int, int, int], *, sure: float
 ) -> list[str | None]:
-    """Return for each spot the reason to hold it back, or None; ``sure`` scores count."""
+    """Return for each spot the reason to hold it back, or None.
+
+    Spots with ``sure`` scores make a region. Of a faint one few strokes are sure with few photos,
+    so the others, which are not, count among its crowd.
+    """
     if not spots:
         return []
-    held: list[str | None] = [
-        _own_shape(spot, shape) if spot.score >= sure else None for spot in spots
-    ]
+    shapes = [_own_shape(spot, shape) for spot in spots]
+    surely = [spot.score >= sure for spot in spots]
+    held = [reason if counts else None for reason, counts in zip(shapes, surely, strict=True)]
+    small = np.array([reason is None for reason in shapes])  # a border's box is the whole frame
     gaps = _gaps(np.array([_box(spot) for spot in spots]))
-    counted = np.array([spot.score >= sure for spot in spots])
-    chance = counted.sum() / (shape[0] * shape[1]) * (2 * _LINK_PX + 5) ** 2
-    for crowd in _linked((gaps <= _LINK_PX) & counted & counted[:, None]):
-        if len(crowd) >= _CROWD + round(40 * chance):
+    chance = len(spots) / (shape[0] * shape[1]) * (2 * _LINK_PX + 5) ** 2
+    for crowd in _linked((gaps <= _LINK_PX) & small & small[:, None]):
+        any_sure = any(surely[number] for number in crowd)
+        if any_sure and len(crowd) >= _CROWD + round(40 * chance):
             for number in crowd:
-                held[number] = held[number] or reasons.REGION
+                held[number] = reasons.REGION
     return _with_what_is_beside(held, spots)
 
 
@@ -49,7 +55,8 @@ def _own_shape(spot: Spot, shape: tuple[int, int, int]) -> str | None:
         return None if min(tall, wide) <= _LINE_PX else reasons.REGION
     if len(spot.footprint) > _LARGE_PX:
         return reasons.REGION
-    return reasons.SMEARED if spot.half_area_px > _LARGE_CORE_PX else None
+    largest = _DARK_CORE_PX if spot.kind == "dead" else _LARGE_CORE_PX
+    return reasons.SMEARED if spot.half_area_px > largest else None
 
 
 def _with_what_is_beside(held: list[str | None], spots: Sequence[Spot]) -> list[str | None]:
