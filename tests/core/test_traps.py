@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
 
-from fakecamera import Defect, FakeCamera, Shot, from_jpeg, to_jpeg
+from fakecamera import Defect, FakeCamera, Shot, bad_column, from_jpeg, group, to_jpeg
 from hotpixeld.core import reasons
 from hotpixeld.core.defects import Candidate
 from hotpixeld.core.moments import Moments
@@ -183,6 +183,12 @@ def test_sharp_specks_of_dust_wider_than_a_dark_pixel_are_held_back() -> None:
     ranking = ranked(frames)
     assert [is_real(candidate) for candidate in confirmed(ranking)] == [True]
     assert reasons.SMEARED in {candidate.reason for candidate in ranking.candidates}
+
+
+def test_dead_photosites_in_a_row_are_darker_than_dust_and_confirmed() -> None:
+    defects = [*bad_column(50, range(100, 115), level=0.0), *group(160, 250, 3, 3, level=0.0)]
+    found = confirmed(ranked(frames_of(FakeCamera(seed=12, defects=defects).shoot(25))))
+    assert sorted((c.row, c.column) for c in found) == [(107, 50), (161, 251)]
 
 
 @pytest.mark.parametrize(

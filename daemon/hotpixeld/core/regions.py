@@ -14,7 +14,8 @@ _LARGE_PX = (
     80  # a spot with more pixels than this, or more than the next that stand off by half ...
 )
 _LARGE_CORE_PX = 25  # ... is none, unless it is a line a few pixels wide
-_DARK_CORE_PX = 12  # one photosite fills 3 x 3 at most: what is darker on more may well be dust
+_DARK_CORE_PX = 12  # one photosite fills 3 x 3 at most: a shadow on more may well be dust ...
+_SHADOW_LIGHT = 0.5  # ... which lets light through; a group of dead pixels is darker than this
 _LINE_PX = 5  # a bad column spoils no more than this across, with demosaicing
 _LONG_PX = 20
 _ASIDE_PX = 12  # what is this near a region belongs to it
@@ -55,8 +56,16 @@ def _own_shape(spot: Spot, shape: tuple[int, int, int]) -> str | None:
         return None if min(tall, wide) <= _LINE_PX else reasons.REGION
     if len(spot.footprint) > _LARGE_PX:
         return reasons.REGION
-    largest = _DARK_CORE_PX if spot.kind == "dead" else _LARGE_CORE_PX
+    largest = _DARK_CORE_PX if _is_shadow(spot) else _LARGE_CORE_PX
     return reasons.SMEARED if spot.half_area_px > largest else None
+
+
+def _is_shadow(spot: Spot) -> bool:
+    """Return True for what is always darker, but not so dark as a dead photosite."""
+    return spot.kind == "dead" and all(
+        mean > _SHADOW_LIGHT * (mean - excess)
+        for mean, excess in zip(spot.mean_dn, spot.excess_dn, strict=True)
+    )
 
 
 def _with_what_is_beside(held: list[str | None], spots: Sequence[Spot]) -> list[str | None]:
