@@ -1,5 +1,7 @@
 """The table of verdicts, row by row."""
 
+from dataclasses import replace
+
 import pytest
 
 from hotpixeld.core import reasons
@@ -83,3 +85,22 @@ def test_a_word_beside_a_defect_does_not_take_its_evidence() -> None:
     assert verdicts[5, 5].candidate is not None
     assert verdicts[5, 6].candidate is None
     assert verdicts[5, 6].reason == reasons.ADDED_BY_HAND
+
+
+@pytest.mark.parametrize(("word", "becomes"), [("add", "confirmed"), ("reject", "rejected")])
+def test_a_word_takes_the_footprint_of_a_candidate_that_turns_up_round_it(
+    word: Word, becomes: str
+) -> None:
+    wide = tuple(FootprintPixel(5, column, (9.0,), (True,)) for column in range(5, 10))
+    found = replace(candidate(5, 5, "candidate"), footprint=wide)
+    (verdict,) = decide_all([Known(5, 9, "candidate", word=word)], [found])
+    assert (verdict.row, verdict.column, verdict.state) == (5, 9, becomes)
+    assert verdict.candidate is found
+
+
+def test_a_word_does_not_take_what_has_a_record_of_its_own_or_does_not_reach_it() -> None:
+    wide = tuple(FootprintPixel(5, column, (9.0,), (True,)) for column in range(5, 10))
+    owned = replace(candidate(5, 5), footprint=wide)
+    known = [Known(5, 9, "candidate", word="add"), Known(5, 5, "confirmed", reasons.CLEAR)]
+    for verdict in decide_all(known, [owned, candidate(5, 13)]):
+        assert (verdict.candidate is None) == ((verdict.row, verdict.column) == (5, 9))

@@ -158,6 +158,7 @@ def _paired(
     """Give each earlier record the best candidate on its spot; the rest are new.
 
     A candidate at a record's very place is that record's: a neighbour must not take its evidence.
+    A word on any pixel that a new candidate spoils is about that candidate.
     """
     unclaimed = dict(enumerate(candidates))
     own_places = {(record.row, record.column) for record in known}
@@ -176,6 +177,15 @@ def _paired(
         ]
         best = min(near, key=lambda n: (_distance(record, candidates[n]), n), default=None)
         pairs.append((record, None if best is None else unclaimed.pop(best)))
+    spoiled = {  # the surest comes last, and stays
+        (pixel.row, pixel.column): number
+        for number, candidate in reversed(unclaimed.items())
+        for pixel in candidate.footprint
+    }
+    for at, (record, own) in enumerate(pairs):
+        around = spoiled.get((record.row, record.column), -1)
+        if record.word is not None and own is None and around in unclaimed:
+            pairs[at] = record, unclaimed.pop(around)
     return pairs, list(unclaimed.values())
 
 
