@@ -110,6 +110,16 @@ static inline int has_ff(uint64_t eight_bytes)
     return ((inverted - 0x0101010101010101u) & ~inverted & 0x8080808080808080u) != 0;
 }
 
+/* Copy eight bytes at a time as long as none is 0xFF; return how many bytes. */
+static inline Py_ssize_t copy_plain(const uint8_t *from, Py_ssize_t bytes, uint8_t *to)
+{
+    Py_ssize_t at = 0;
+    uint64_t eight_bytes;
+    for (; bytes - at >= 8 && (memcpy(&eight_bytes, from + at, 8), !has_ff(eight_bytes)); at += 8)
+        memcpy(to + at, &eight_bytes, 8);
+    return at;
+}
+
 PyObject *unstuff(PyObject *self, PyObject *arguments)
 {
     (void)self;
@@ -127,11 +137,8 @@ PyObject *unstuff(PyObject *self, PyObject *arguments)
     const uint8_t *from = data.buf;
     uint8_t *to = out.buf;
     for (Py_ssize_t at = start; at < end; at++) {
-        uint64_t eight_bytes;
-        while (end - at >= 8 && (memcpy(&eight_bytes, from + at, 8), !has_ff(eight_bytes))) {
-            memcpy(to + written, &eight_bytes, 8);
-            at += 8, written += 8;
-        }
+        Py_ssize_t plain = copy_plain(from + at, end - at, to + written);
+        at += plain, written += plain;
         if (at == end)
             break;
         to[written++] = from[at];
@@ -164,11 +171,8 @@ PyObject *stuff(PyObject *self, PyObject *arguments)
     const uint8_t *from = data.buf;
     uint8_t *to = out.buf;
     for (Py_ssize_t at = 0; at < data.len; at++) {
-        uint64_t eight_bytes;
-        while (data.len - at >= 8 && (memcpy(&eight_bytes, from + at, 8), !has_ff(eight_bytes))) {
-            memcpy(to + written, &eight_bytes, 8);
-            at += 8, written += 8;
-        }
+        Py_ssize_t plain = copy_plain(from + at, data.len - at, to + written);
+        at += plain, written += plain;
         if (at == data.len)
             break;
         to[written++] = from[at];

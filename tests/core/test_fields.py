@@ -9,7 +9,7 @@ import pytest
 from hotpixeld.core import kernel
 from hotpixeld.core.fields import Steadiness, combined
 from hotpixeld.core.moments import Moments
-from hotpixeld.core.screening import bands_of
+from hotpixeld.core.spread import bands_of
 from kernels import both
 
 

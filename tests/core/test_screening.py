@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 
 from hotpixeld.core import kernel
 from hotpixeld.core.screening import (
+    BAND_ROWS,
     Normal,
     Screen,
     Values,
-    bands_of,
     block_sums,
     blocks_of,
     phase_sums,
     screened,
 )
+from hotpixeld.core.spread import bands_of
 from kernels import both, built
 
 SCREEN = Screen(2.4, 0.3, 6.0)
@@ -109,7 +110,7 @@ def test_beyond_the_screen_is_what_stands_off_or_is_calm(each: kernel.Kernel | N
     level, calm = fields
     level = level + np.copysign(0.3 * np.clip(calm, 0, 6), level)
     with kernel.using(each):
-        for rows in bands_of(70):
+        for rows in bands_of(70, BAND_ROWS):
             off, calmer = screened(
                 (case.residual[rows], case.steadiness[rows]), case.normals, rows, SCREEN
             )

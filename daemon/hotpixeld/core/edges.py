@@ -10,12 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.fields import Field
-from hotpixeld.core.screening import BLOCK_PX, Beyond, Normal, bands_of
+from hotpixeld.core.screening import (
+    BAND_ROWS,
+    BLOCK_PX,
+    MEAN_ABS_TO_SIGMA,
+    MOST_SPREADS,
+    Beyond,
+    Normal,
+)
+from hotpixeld.core.spread import bands_of
 
 EDGE_PX = 3  # a field compares with pixels so far away at most
 _LEAST_PX = 100  # a shorter line tells nothing
-_CLIP = 4.0
-_MEAN_ABS_TO_SIGMA = 1.2533
 
 Levels = npt.NDArray[np.float32]
 
@@ -60,7 +66,7 @@ def edges_of(field: Field, normal: Normal) -> Edges:
         rows, columns = np.arange(height), np.arange(width)
         values = [field.values(slice(row, row + 1)) for row in ends % height]
         lines[0] = _learned(np.concatenate(values), normal, ends % height, columns)
-        values = [field.values(band)[:, ends % width] for band in bands_of(height)]
+        values = [field.values(band)[:, ends % width] for band in bands_of(height, BAND_ROWS)]
         lines[1] = _learned(np.concatenate(values), normal, rows, ends % width, along=0)
     return Edges((height, width, channels), lines)
 
@@ -76,8 +82,8 @@ def _learned(
     block = np.ix_(rows // BLOCK_PX, columns // BLOCK_PX)
     phase = np.ix_(rows % BLOCK_PX, columns % BLOCK_PX)
     levels = (values * normal.inverse[block] - normal.bias[phase]) * normal.factor[phase]
-    clipped = np.clip(levels, -_CLIP, _CLIP)
+    clipped = np.clip(levels, -MOST_SPREADS, MOST_SPREADS)
     bias = clipped.mean(axis=along, keepdims=True)
-    spread = _MEAN_ABS_TO_SIGMA * np.abs(clipped - bias).mean(axis=along)
+    spread = MEAN_ABS_TO_SIGMA * np.abs(clipped - bias).mean(axis=along)
     learned: Levels = np.stack([bias.squeeze(along), 1 / np.maximum(spread, 1)], axis=1)
     return learned.astype(np.float32)

@@ -11,21 +11,22 @@ from hotpixeld.core.edges import Edges, edges_of
 from hotpixeld.core.fields import Field, Progress, Steadiness, Sums
 from hotpixeld.core.null import Null, fitted
 from hotpixeld.core.screening import (
+    BAND_ROWS,
     BLOCK_PX,
+    MEAN_ABS_TO_SIGMA,
+    MOST_SPREADS,
     PHASE_UNIT,
     Beyond,
     Normal,
     Screen,
-    bands_of,
     block_sums,
     blocks_of,
     joined,
     phase_sums,
     screened,
 )
-from hotpixeld.core.spread import Spread
+from hotpixeld.core.spread import Spread, bands_of
 
-_CLIP = 4.0  # robust: no subpixel counts more than four spreads in its surroundings' spread
 _FLOOR = 0.6  # nowhere is the spread taken below this share of the whole channel's
 _SCREEN = 2.4  # levels below are nobody's suspects and not part of the tail
 _SURELY_BAD = 6.0  # the first guess at what good subpixels do not reach
@@ -37,7 +38,6 @@ _NO_TAIL, _GOOD_TAIL = 0.8, 0.83  # powers of the fitted tail
 _FEW_OFF, _FEW_STEADY = 1.5, 3.5
 _LEAST_BLOCKS = 200  # to learn the phases from
 _ENOUGH_BLOCKS = 20_000
-_MEAN_ABS_TO_SIGMA = 1.2533
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def weighed(
         off, calm = screened(fields, normals, rows, screen)
         return _located(off, rows, edges[0]), _located(calm, rows, edges[1])
 
-    for both in spread(work, bands_of(shape[0])):
+    for both in spread(work, bands_of(shape[0], BAND_ROWS)):
         for one, band in zip(found, both, strict=True):
             one.bands.append(band)
         on_progress()
@@ -183,18 +183,18 @@ def _spread_of(
     """Return the robust spread in each block, from it and its eight neighbours, and over all."""
     overall = _overall_spread(field)
     height, width, _ = field.shape
-    limits = np.maximum(np.rint(_CLIP * overall), 1).astype(np.int32)
+    limits = np.maximum(np.rint(MOST_SPREADS * overall), 1).astype(np.int32)
 
     def work(rows: slice) -> npt.NDArray[np.int32]:
         return block_sums(field.values(rows), limits)
 
     bands = []
-    for sums in spread(work, bands_of(height)):
+    for sums in spread(work, bands_of(height, BAND_ROWS)):
         bands.append(sums)
         on_progress()
     totals = np.concatenate(bands).astype(np.float32)
     counts = np.outer(_lengths(height), _lengths(width))[..., None].astype(np.float32)
-    sigma = _MEAN_ABS_TO_SIGMA * _neighbourhood(totals) / _neighbourhood(counts)
+    sigma = MEAN_ABS_TO_SIGMA * _neighbourhood(totals) / _neighbourhood(counts)
     return np.maximum(sigma, _FLOOR * overall).astype(np.float32), overall
 
 
@@ -218,7 +218,7 @@ def _phases_of(
     size = np.zeros_like(total)
     if blocks < _LEAST_BLOCKS:
         return total.astype(np.float32), np.ones(total.shape, np.float32)
-    bands = [rows for rows in bands_of(height) if rows.stop - rows.start >= BLOCK_PX]
+    bands = [rows for rows in bands_of(height, BAND_ROWS) if rows.stop - rows.start >= BLOCK_PX]
     bands = bands[:: max(1, blocks // _ENOUGH_BLOCKS)]
 
     def work(rows: slice) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -231,7 +231,7 @@ def _phases_of(
         on_progress()
     rows = sum((rows.stop - rows.start) // BLOCK_PX for rows in bands)
     counted = PHASE_UNIT * rows * (width // BLOCK_PX)
-    scale = np.maximum(_MEAN_ABS_TO_SIGMA * size / counted, 0.3)
+    scale = np.maximum(MEAN_ABS_TO_SIGMA * size / counted, 0.3)
     return (total / counted).astype(np.float32), scale.astype(np.float32)
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from hotpixeld.core import kernel
 from hotpixeld.core.residual import add_residuals
-from hotpixeld.core.spread import Spread
+from hotpixeld.core.spread import Spread, bands_of
 
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Shape = tuple[int, int, int]
@@ -286,5 +286,4 @@ def bands(shape: Shape, rows: int | None = None) -> Iterator[slice]:
     """Yield slices of rows that cover a frame of ``shape``, in bands that fit the cache."""
     height, width, channels = shape
     step = rows or max(1, _BAND_VALUES // max(1, width * channels))
-    for start in range(0, height, step):
-        yield slice(start, min(height, start + step))
+    yield from bands_of(height, step)

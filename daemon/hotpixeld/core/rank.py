@@ -20,9 +20,9 @@ from hotpixeld.core.moments import Moments
 from hotpixeld.core.observe import Observations, shows_in
 from hotpixeld.core.regions import held_regions
 from hotpixeld.core.residual import RESIDUAL_UNIT
-from hotpixeld.core.screening import BAND_ROWS, bands_of
+from hotpixeld.core.screening import BAND_ROWS
 from hotpixeld.core.spots import Spot, grouped, measured, without_ghosts
-from hotpixeld.core.spread import Spread
+from hotpixeld.core.spread import Spread, bands_of
 
 LEAST_PHOTOS = 5
 MOST_CANDIDATES = 500

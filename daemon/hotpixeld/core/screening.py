@@ -13,22 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core import kernel
+from hotpixeld.core.spread import bands_of
 
 BLOCK_PX = 16  # one JPEG MCU at most
 BAND_ROWS = 2 * BLOCK_PX
 PHASE_UNIT = 1 << 14  # the phases' fixed point
-_PHASE_LIMIT = 4 * PHASE_UNIT  # robust: none counts more than four spreads
+MOST_SPREADS = 4  # robust: no subpixel counts more in what is learned from many
+MEAN_ABS_TO_SIGMA = 1.2533
+_PHASE_LIMIT = MOST_SPREADS * PHASE_UNIT
 _CHUNK_VALUES = 32_768  # with some temporaries they stay within the cache
 _MOST_BLOCKS = 16_384  # sums of so many clipped values stay within 31 bits
 
 Values = npt.NDArray[np.signedinteger]
 Blocks = npt.NDArray[np.float32]
-
-
-def bands_of(height: int, rows: int = BAND_ROWS) -> Iterator[slice]:
-    """Yield slices of so many rows; a multiple of 16 are whole blocks."""
-    for start in range(0, height, rows):
-        yield slice(start, min(height, start + rows))
 
 
 def blocks_of(pixels: int) -> int:

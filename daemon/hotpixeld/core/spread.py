@@ -15,3 +15,9 @@ class Spread(Protocol):
 
     def __call__(self, work: Callable[[_In], _Out], items: Iterable[_In], /) -> Iterator[_Out]:
         """Return what ``work`` made of the items."""
+
+
+def bands_of(height: int, rows: int) -> Iterator[slice]:
+    """Yield slices of so many rows, the last one perhaps of fewer."""
+    for start in range(0, height, rows):
+        yield slice(start, min(height, start + rows))
