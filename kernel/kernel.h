@@ -32,6 +32,9 @@ enum {
 #define FAST
 #endif
 
+/* Compiled anew within each version of the loop that calls it. */
+#define INLINE static inline __attribute__((always_inline))
+
 /* ---- what the caller gave: buffers.c */
 
 typedef struct {

@@ -102,55 +102,75 @@ static inline void read_row(Strip *strip, const Frame *frame, Shape shape, Py_ss
 static inline int16_t lesser(int16_t a, int16_t b) { return a < b ? a : b; }
 static inline int16_t greater(int16_t a, int16_t b) { return a > b ? a : b; }
 
-/* Steps 2 to 4, one row of one channel: r, times 8 for 8 bits and 2 for 16, and its share of a. */
-static inline void stand_off(const int16_t *restrict up, const int16_t *restrict middle,
-                             const int16_t *restrict down, int16_t *restrict residual,
-                             uint16_t *restrict restless, Py_ssize_t n, int16_t white, int16_t cap,
-                             int deep, int first)
+/* Steps 2 to 4, one row: r, times 8 for 8 bits and 2 for 16, and the seven rows' sums of a. */
+INLINE void stand_off(Strip *strip, const Rules *rules, Py_ssize_t rows, Py_ssize_t n,
+                             const int channels, const int deep)
 {
+    const int16_t white = deep ? 16000 : 1000, cap = rules->cap;
+    const int16_t *up[MOST_CHANNELS], *middle[MOST_CHANNELS], *down[MOST_CHANNELS];
+    int16_t *residual[MOST_CHANNELS];
+    uint16_t *seven = strip->seven, *restless = strip->restless[rows % 7];
+    for (int c = 0; c < channels; c++) {
+        up[c] = strip->values[c][(rows + 1) % 5], middle[c] = strip->values[c][(rows + 3) % 5];
+        down[c] = strip->values[c][rows % 5], residual[c] = strip->residual[c][rows % 4];
+    }
+#pragma GCC ivdep
     for (Py_ssize_t i = 0; i < whole_lanes(n); i++) {
-        int16_t a = up[i + 2] + down[i + 2], b = middle[i] + middle[i + 4];
-        int16_t c = up[i] + down[i + 4], d = up[i + 4] + down[i];
-        int16_t low = greater(lesser(a, b), lesser(c, d)); /* the second and the third of four */
-        int16_t high = lesser(greater(a, b), greater(c, d));
-        int16_t expected = low + high;
-        int16_t r = 4 * middle[i + 2] - expected;
-        int16_t size = greater(r, -r);
-        uint16_t share = lesser(deep ? size >> 2 : size, cap);
-        restless[i] = first ? share : restless[i] + share;
-        residual[i] = expected >= white || expected == 0 ? 0 : deep ? 2 * r : 8 * r;
+        uint16_t shares = 0;
+        for (int c = 0; c < channels; c++) {
+            int16_t a = up[c][i + 2] + down[c][i + 2], b = middle[c][i] + middle[c][i + 4];
+            int16_t d = up[c][i] + down[c][i + 4], e = up[c][i + 4] + down[c][i];
+            int16_t low = greater(lesser(a, b), lesser(d, e)); /* the second and the third of four */
+            int16_t high = lesser(greater(a, b), greater(d, e));
+            int16_t expected = low + high;
+            int16_t r = 4 * middle[c][i + 2] - expected;
+            int16_t size = greater(r, -r);
+            shares += lesser(deep ? size >> 2 : size, cap);
+            residual[c][i] = expected >= white || expected == 0 ? 0 : deep ? 2 * r : 8 * r;
+        }
+        seven[i] += shares - restless[i];
+        restless[i] = shares;
     }
 }
 
-/* Steps 4 and 5, one row: what to multiply residuals with. */
-static inline void weigh(const Strip *strip, int newest, const Rules *rules, Py_ssize_t n,
-                         int16_t *restrict weight)
+/* Steps 4 to 6, one row of all channels, added to `total`. */
+INLINE void add_weighed(const Strip *strip, const Rules *rules, Py_ssize_t rows, Py_ssize_t n,
+                               int16_t (*total)[STRIP_PX], const int channels)
 {
-    const uint16_t *restrict a = strip->restless[(newest + 3) % 7];
-    const uint16_t *restrict b = strip->restless[(newest + 4) % 7];
-    const uint16_t *restrict c = strip->restless[(newest + 5) % 7];
-    const uint16_t *restrict seven = strip->seven;
+    const uint16_t *first = strip->restless[(rows + 3) % 7], *seven = strip->seven;
+    const uint16_t *second = strip->restless[(rows + 4) % 7];
+    const uint16_t *third = strip->restless[(rows + 5) % 7];
     const float numerator = rules->numerator, offset = rules->offset;
     const int shift = rules->shift;
+    const int16_t *residual[MOST_CHANNELS];
     uint16_t three[ROW];
+    for (int c = 0; c < channels; c++)
+        residual[c] = strip->residual[c][(rows + 1) % 4] + 3;
     for (Py_ssize_t i = 0; i < whole_lanes(n + 6); i++)
-        three[i] = a[i] + b[i] + c[i];
+        three[i] = first[i] + second[i] + third[i];
+#pragma GCC ivdep
     for (Py_ssize_t i = 0; i < whole_lanes(n); i++) {
         uint16_t around = seven[i] + seven[i + 1] + seven[i + 2] + seven[i + 3] + seven[i + 4]
                           + seven[i + 5] + seven[i + 6] - three[i + 2] - three[i + 3] - three[i + 4];
         /* 24 bits round all quotients rightly: test_residual.py tries them */
-        weight[i] = (int16_t)((int32_t)(numerator / ((float)(int32_t)around + offset) + 0.5f) << shift);
+        int16_t weight = (int16_t)(
+            (int32_t)(numerator / ((float)(int32_t)around + offset) + 0.5f) << shift);
+        for (int c = 0; c < channels; c++) {
+            int16_t z = (int16_t)(((((int32_t)residual[c][i] * weight) >> 14) + 1) >> 1);
+            total[c][i] += greater(lesser(z, LIMIT), -LIMIT);
+        }
     }
 }
 
-/* Steps 5 and 6, one row of one channel, added to `total`. */
-static inline void add_weighed(const int16_t *restrict residual, const int16_t *restrict weight,
-                               Py_ssize_t n, int16_t *restrict total)
+INLINE void next_rows_sums(Strip *strip, const Rules *rules, Py_ssize_t rows,
+                                  Py_ssize_t width, int16_t (*total)[STRIP_PX], const int channels)
 {
-    for (Py_ssize_t i = 0; i < whole_lanes(n); i++) {
-        int16_t z = (int16_t)(((((int32_t)residual[i] * weight[i]) >> 14) + 1) >> 1);
-        total[i] += greater(lesser(z, LIMIT), -LIMIT);
-    }
+    if (rules->shape.value_bytes > 1) /* calls of their own are compiled for their own */
+        stand_off(strip, rules, rows, width + 6, channels, 1);
+    else
+        stand_off(strip, rules, rows, width + 6, channels, 0);
+    if (rows >= 10)
+        add_weighed(strip, rules, rows, width, total, channels);
 }
 
 /* One more row of one frame's strip; from the eleventh on `total` gets that of five rows above. */
@@ -158,51 +178,42 @@ FAST static void next_row(Strip *strip, const Frame *frame, const Rules *rules, 
                           Py_ssize_t rows, Py_ssize_t left, Py_ssize_t width,
                           int16_t (*total)[STRIP_PX])
 {
-    int slot = (int)(rows % 5), newest = (int)(rows % 7);
-    Py_ssize_t channels = rules->shape.channels, span = width + 6;
-    read_row(strip, frame, rules->shape, y, left, width, slot);
+    read_row(strip, frame, rules->shape, y, left, width, (int)(rows % 5));
     if (rows < 4)
         return;
-    uint16_t restless[ROW]; /* on the stack, where the compiler sees that nothing else is */
-    for (Py_ssize_t c = 0; c < channels; c++) {
-        int16_t(*values)[ROW] = strip->values[c], *residual = strip->residual[c][rows % 4];
-        const int16_t *up = values[(slot + 1) % 5], *middle = values[(slot + 3) % 5];
-        if (rules->shape.value_bytes > 1) /* calls of their own are compiled for their own */
-            stand_off(up, middle, values[slot], residual, restless, span, 16000, rules->cap, 1, c == 0);
-        else if (c == 0)
-            stand_off(up, middle, values[slot], residual, restless, span, 1000, rules->cap, 0, 1);
-        else
-            stand_off(up, middle, values[slot], residual, restless, span, 1000, rules->cap, 0, 0);
+    switch (rules->shape.channels) {
+    case 1:
+        next_rows_sums(strip, rules, rows, width, total, 1);
+        break;
+    case 2:
+        next_rows_sums(strip, rules, rows, width, total, 2);
+        break;
+    case 3:
+        next_rows_sums(strip, rules, rows, width, total, 3);
+        break;
+    default:
+        next_rows_sums(strip, rules, rows, width, total, 4);
     }
-    uint16_t *restrict seven = strip->seven, *restrict oldest = strip->restless[newest];
-    for (Py_ssize_t i = 0; i < whole_lanes(span); i++)
-        seven[i] += restless[i] - oldest[i], oldest[i] = restless[i];
-    if (rows < 10)
-        return;
-    int16_t weight[STRIP_PX];
-    weigh(strip, newest, rules, width, weight);
-    for (Py_ssize_t c = 0; c < channels; c++)
-        add_weighed(strip->residual[c][(rows + 1) % 4] + 3, weight, width, total[c]);
 }
 
 /* One row of sums in its place among the other channels. */
 static inline void put(const int16_t (*sums)[STRIP_PX], Py_ssize_t channels, Py_ssize_t width,
                        int32_t *restrict wide, int16_t *restrict narrow)
 {
-    if (channels == 3) /* one pass over what is far away */
-        for (Py_ssize_t i = 0; i < width; i++)
+    int16_t row[MOST_CHANNELS * STRIP_PX];
+    if (channels == 3) /* in a way that vectorises */
+        for (Py_ssize_t i = 0; i < whole_lanes(width); i++)
             for (int c = 0; c < 3; c++)
-                if (narrow)
-                    narrow[3 * i + c] += sums[c][i];
-                else
-                    wide[3 * i + c] += sums[c][i];
+                row[3 * i + c] = sums[c][i];
     else
         for (Py_ssize_t c = 0; c < channels; c++)
             for (Py_ssize_t i = 0; i < width; i++)
-                if (narrow)
-                    narrow[i * channels + c] += sums[c][i];
-                else
-                    wide[i * channels + c] += sums[c][i];
+                row[i * channels + c] = sums[c][i];
+    for (Py_ssize_t i = 0; i < width * channels; i++)
+        if (narrow)
+            narrow[i] += row[i];
+        else
+            wide[i] += row[i];
 }
 
 /* Where a rectangle's residuals go: int32, or int16 where few photos were added. */
