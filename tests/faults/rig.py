@@ -28,7 +28,7 @@ from hotpixeld.edge.generations import read_generation
 from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.photo import read_photo
 from hotpixeld.service import accumulation
-from hotpixeld.service.daemon import stored
+from hotpixeld.service.arrivals import stored
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.requests import take_requests
 from hotpixeld.service.state import State, open_state

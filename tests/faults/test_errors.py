@@ -14,7 +14,7 @@ import pytest
 from rig import FAILED, Rig, needs, sweep
 
 from hotpixeld.edge.found import identity_at
-from hotpixeld.service.daemon import stored
+from hotpixeld.service.arrivals import stored
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.single_pass import single_pass
 from hotpixeld.service.state import State, open_state

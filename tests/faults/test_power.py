@@ -19,6 +19,8 @@ from rig import Rig, needs
 from hotpixeld.edge.atomic import TEMPORARY
 from hotpixeld.edge.database import open_database
 from hotpixeld.edge.ledger import Ledger
+from hotpixeld.service.decoding import Decoded
+from hotpixeld.service.handling import Outcome
 from hotpixeld.service.state import State
 
 FOLDERS = ("state", "repaired")
@@ -56,8 +58,10 @@ class Recorded(Rig):
     def serve(self, state: State) -> None:
         handle, commit = state.handling.handle, state.accumulation.commit
 
-        def handled(path: Path, data: bytes, identity: str) -> Any:  # noqa: ANN401 (handed on)
-            outcome = handle(path, data, identity)
+        def handled(
+            path: Path, data: bytes, identity: str, decoded: Decoded | None = None
+        ) -> Outcome:
+            outcome = handle(path, data, identity, decoded)
             self.promise(f"taken {path.name}")
             return outcome
 

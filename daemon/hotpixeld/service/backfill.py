@@ -29,7 +29,7 @@ from hotpixeld.edge.names import Names
 from hotpixeld.edge.pixels import read_pixels, replace_pixels
 from hotpixeld.edge.scan import Scan
 from hotpixeld.service.accumulation import PHOTOS_BEFORE_MOMENTS
-from hotpixeld.service.daemon import stored
+from hotpixeld.service.arrivals import stored
 from hotpixeld.service.olddefects import Span, with_old_epoch
 from hotpixeld.service.partition import (
     Entry,

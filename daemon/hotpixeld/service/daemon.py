@@ -7,17 +7,13 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from hotpixeld.config import Config
 from hotpixeld.edge import notify
-from hotpixeld.edge.found import Identity, identity_at
-from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.logs import tell_due
 from hotpixeld.edge.watch import Watcher
-from hotpixeld.edge.whole import NotYet
+from hotpixeld.service.arrivals import Arrivals, arriving, take
 from hotpixeld.service.live import LiveStatus
 from hotpixeld.service.metrics import Metrics
 from hotpixeld.service.problems import Problems
@@ -33,8 +29,6 @@ log = logging.getLogger(__name__)
 PAUSE_S = 1.0
 # While the state's disk is full or fails, one try in so many seconds at the rarest.
 LONGEST_PAUSE_S = 10.0
-# Why a settled file is refused at once; of any other reason it is only not whole yet.
-REFUSED = ("empty", "hole", "unreadable", "too-large", "read-error")
 
 
 class StoppedError(Exception):
@@ -78,10 +72,10 @@ class Daemon:
 
     def _serve(self, state: State) -> None:
         """Serve with the present settings until they change or the daemon stops."""
-        with watching(state.config, state.ledger) as watcher:
+        with arriving(state) as arrivals:
             reporting = Reporting(state, self.settings.file.path, time.monotonic)
             work = QuietWork(state, time.monotonic, reporting)
-            live = LiveStatus(state.config, state, watcher, self.problems, self.since)
+            live = LiveStatus(state.config, state, arrivals.watcher, self.problems, self.since)
             metrics = Metrics(state, time.monotonic)
             notify.ready()
             log.info("watching %s", ", ".join(map(str, state.config.import_folders)))
@@ -89,7 +83,7 @@ class Daemon:
                 while not (self.stopping or self.settings.changed()):
                     notify.alive()
                     tell_due()
-                    self._step(state, work, watcher, live)
+                    self._step(state, work, arrivals, live)
                     _tell_report(live, reporting)
                     metrics.write(live)
                     if live.write(work):
@@ -98,7 +92,7 @@ class Daemon:
                 live.write_last()
                 metrics.write_last(live)
 
-    def _step(self, state: State, work: QuietWork, watcher: Watcher, live: LiveStatus) -> None:
+    def _step(self, state: State, work: QuietWork, arrivals: Arrivals, live: LiveStatus) -> None:
         """Take the photo that arrived, else do a step of quiet work, and what was asked for.
 
         A photo that came while the state could not be written stays at hand and is tried again.
@@ -106,19 +100,19 @@ class Daemon:
         if self.pause_s:
             self._wait(self.pause_s)
         try:
-            if take_requests(state, watcher):
+            if take_requests(state, arrivals.watcher):
                 work.map_changed()
             if self.arrival is None:
-                self.arrival = watcher.next_photo(0 if self.busy else PAUSE_S)
+                self.arrival = arrivals.next_photo(0 if self.busy else PAUSE_S)
             if self.arrival is None:
                 self.busy = work.step()
             else:
-                take(state, watcher, self.arrival)
+                take(state, arrivals, self.arrival)
                 self.arrival = None
                 work.after_photo()
                 self.busy = True
         except (OSError, sqlite3.OperationalError) as error:
-            self._put_off(error, watcher, live)
+            self._put_off(error, arrivals.watcher, live)
         else:
             self.pause_s = 0.0
             live.problems.over("state-failing")
@@ -167,58 +161,11 @@ class Daemon:
         self.settings.reload_asked = True
 
 
-@contextlib.contextmanager
-def watching(config: Config, ledger: Ledger) -> Iterator[Watcher]:
-    """Watch the import folders for the length of the block."""
-    watcher = Watcher(
-        config.import_folders,
-        known=lambda path, identity: ledger.is_known(path, stored(identity)),
-        mode=config.watch.mode,
-        settle_s=config.watch.settle_s,
-        rescan_s=config.watch.rescan_s,
-        ignore=config.watch.ignore,
-        not_empty=[root for root in config.import_folders if ledger.has_photos_below(root)],
-    )
-    watcher.start()
-    try:
-        yield watcher
-    finally:
-        watcher.stop()
-
-
 def _tell_report(live: LiveStatus, reporting: Reporting) -> None:
     if reporting.failure:
         live.problems.say("report-failing", reporting.failure, "free space there, or mend `report`")
     else:
         live.problems.over("report-failing")
-
-
-def take(state: State, watcher: Watcher, path: Path) -> None:
-    """Read one settled photo and handle it; what is not whole yet is offered again.
-
-    Raises
-    ------
-    OSError, sqlite3.OperationalError
-        The state's disk is full or fails; nothing is recorded of the photo.
-    """
-    identity = identity_at(path)
-    found = watcher.read(path)
-    outcome = None
-    if not isinstance(found, NotYet):
-        outcome = state.handling.handle(path, found.data, stored(found.identity))
-        if outcome.statistics != "refused":  # that is told, once a minute and cause
-            log.info("%s: statistics %s, copy %s", path, outcome.statistics, outcome.copy)
-    elif found.reason in REFUSED and identity is not None:
-        outcome = state.handling.refuse_unread(path, stored(identity), found)
-    elif found.reason == "gone":
-        return
-    if outcome is None or outcome.may_pass:
-        watcher.retry_later(path)
-
-
-def stored(identity: Identity) -> str:
-    """Return a file's identity as the ledger keeps it: without the device, which a mount renews."""
-    return "-".join(str(part) for part in identity[1:])
 
 
 def _has_terminal() -> bool:

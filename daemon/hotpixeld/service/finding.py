@@ -22,8 +22,10 @@ log = logging.getLogger(__name__)
 
 DEFAULT_MAX_PIXELS = 400_000_000
 DEFAULT_FALSE_ALARMS = 0.01
-# Larger batches save little more time, and every frame in memory takes four bytes a pixel.
-BATCH_PHOTOS = 2
+# Larger batches save little more time, and every frame in memory takes four bytes a pixel. What is
+# decoded ahead counts among them.
+_FRAMES_IN_MEMORY = 4
+_LEAST_BATCH_PHOTOS = 2
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def find(arguments: Sequence[str], *, jobs: int = 1) -> Finding:
     findings: dict[Sensor, SensorFinding] = {}
     skipped: list[Skipped] = []
     seen: dict[bytes, Path] = {}
-    keep_blocks(BATCH_PHOTOS + jobs)
+    keep_blocks(_batch_photos(jobs) + jobs)
     with cores(jobs) as threads:
         for path, read in threads.in_order(_read, named_photos(arguments)):
             if isinstance(read, PhotoError):
@@ -141,9 +143,13 @@ def _take(finding: SensorFinding, photo: _Read, threads: Cores) -> bool:
     finding.signatures.append(photo.signature)
     finding.photos += 1
     finding.batch.append(photo.frame)
-    if len(finding.batch) >= BATCH_PHOTOS:
+    if len(finding.batch) >= _batch_photos(threads.jobs):
         _fold(finding, threads)
     return True
+
+
+def _batch_photos(jobs: int) -> int:
+    return max(_LEAST_BATCH_PHOTOS, _FRAMES_IN_MEMORY - jobs)
 
 
 def _fold(finding: SensorFinding, threads: Cores) -> None:

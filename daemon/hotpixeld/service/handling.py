@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Callable
@@ -24,11 +23,12 @@ from hotpixeld.edge.ledger import (
     SensorRow,
     StatisticsState,
 )
-from hotpixeld.edge.photo import Photo, read_photo
+from hotpixeld.edge.photo import Photo
 from hotpixeld.edge.whole import NotYet, read_whole
 from hotpixeld.errors import PhotoError
 from hotpixeld.service.accumulation import Accumulation
 from hotpixeld.service.copying import Copies, CopyOutcome, OutputFullError
+from hotpixeld.service.decoding import Decoded, Decoding
 from hotpixeld.service.detection import Detection
 from hotpixeld.service.history import observed_bytes
 from hotpixeld.service.space import check_state_space
@@ -36,8 +36,6 @@ from hotpixeld.service.times import rfc3339
 
 log = logging.getLogger(__name__)
 
-# A file during whose decoding the process died so often is not opened again.
-MOST_DEATHS = 2
 # Why the bytes of a file cannot be had although nothing may be wrong with it.
 MACHINE = ("unreadable", "read-error")
 
@@ -64,6 +62,7 @@ class Handling:
         ledger: Ledger,
         config: Config,
         *,
+        decoding: Decoding,
         accumulation: Accumulation,
         copies: Copies,
         detection: Detection,
@@ -71,19 +70,24 @@ class Handling:
     ) -> None:
         self.ledger = ledger
         self.config = config
+        self.decoding = decoding
         self.accumulation = accumulation
         self.copies = copies
         self.detection = detection
         self.now = now
         self.carried: dict[bytes, CopyRow] = {}  # copies that an earlier state had written
 
-    def handle(self, path: Path, data: bytes, identity: str) -> Outcome:
+    def handle(
+        self, path: Path, data: bytes, identity: str, decoded: Decoded | None = None
+    ) -> Outcome:
         """Take one whole photo through the program, as DESIGN draws it.
 
         Parameters
         ----------
         path, data, identity
             Where it is, its bytes, and the file's identity when they were read.
+        decoded
+            What became of decoding these bytes, where that was done ahead.
 
         Raises
         ------
@@ -93,9 +97,11 @@ class Handling:
         """
         check_state_space(self.config, len(data))
         try:
-            photo = self.read(path, data, identity)
+            photo = decoded or self.decoding.read(path, data, identity)
         except PhotoError as error:
-            return self._refuse(path, data, identity, error)
+            photo = error
+        if isinstance(photo, PhotoError):
+            return self._refuse(path, data, identity, photo)
         if (outcome := self._known(path, photo, identity)) is not None:
             return outcome
         sensor = self.ledger.sensor_of(photo.sensor)
@@ -123,27 +129,9 @@ class Handling:
             self.accumulation.admit(photo_id, photo)
         return Outcome(self.ledger.photo(photo_id).statistics, copied.state, similar, copied.reason)
 
-    def read(self, path: Path, data: bytes, identity: str) -> Photo:
-        """Decode a photo; raise `PhotoError` with the reason why not.
-
-        While it is being decoded its name stands in the state folder, so that a photo that kills
-        the process twice is known by it.
-        """
-        deaths = self.ledger.deaths(path, identity)
-        if deaths >= MOST_DEATHS:
-            raise PhotoError("killed-the-decoder", "the process died twice while it was decoded")
-        marker = self.config.state / "decoding"
-        marker.write_bytes(json.dumps([os.fsencode(path).hex(), identity]).encode())
-        try:
-            return read_photo(data, path.name, max_pixels=self.config.limits.max_pixels)
-        finally:
-            marker.unlink()
-            if deaths:  # it was not the photo
-                self.ledger.absolve(path, identity)
-
     def read_again(self, row: PhotoRow, data: bytes) -> Photo:
         """Decode a photo that the ledger has already; raise `PhotoError` where it cannot be."""
-        return self.read(row.path, data, row.identity)
+        return self.decoding.read(row.path, data, row.identity)
 
     def refuse_unread(self, path: Path, identity: str, found: NotYet) -> Outcome:
         """Record a settled file whose bytes cannot be had; it is taken again when it changes."""
@@ -178,21 +166,6 @@ class Handling:
                 "ELSE copy END WHERE (?1 IS NULL AND copy = 'failed') OR path = ?1",
                 (raw,),
             )
-
-    def blame_last_crash(self) -> None:
-        """Count a death of the process against the photo that it was decoding then."""
-        marker = self.config.state / "decoding"
-        try:
-            path_hex, identity = json.loads(marker.read_bytes())
-        except FileNotFoundError:
-            return
-        except ValueError:  # the process died while it wrote this
-            marker.unlink()
-            return
-        path = Path(os.fsdecode(bytes.fromhex(path_hex)))
-        deaths = self.ledger.blame(path, identity)
-        marker.unlink()
-        log.warning("the process died %d time(s) while decoding %s", deaths, path)
 
     def repair(
         self, path: Path, photo: Photo, sensor: SensorRow, *, earlier: PhotoRow | None

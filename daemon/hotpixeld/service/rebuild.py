@@ -27,7 +27,7 @@ from hotpixeld.edge.photo import read_photo
 from hotpixeld.edge.scan import Scan
 from hotpixeld.edge.whole import NotYet, WholeFile, read_whole
 from hotpixeld.errors import NewerStateError, PhotoError, StateError, UsageError
-from hotpixeld.service.daemon import stored
+from hotpixeld.service.arrivals import stored
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.state import CARRIED, State, open_state
 from hotpixeld.service.times import rfc3339_now

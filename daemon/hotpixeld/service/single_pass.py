@@ -15,7 +15,7 @@ from hotpixeld.edge.photo import read_photo
 from hotpixeld.edge.scan import Scan
 from hotpixeld.edge.whole import NotYet, read_whole
 from hotpixeld.errors import LockedError, PhotoError
-from hotpixeld.service.daemon import stored, take, watching
+from hotpixeld.service.arrivals import arriving, stored, take
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.requests import take_requests
 from hotpixeld.service.state import open_state
@@ -43,14 +43,15 @@ def single_pass(config: Config, tell: Callable[[str], None]) -> bool:
 
 
 def _pass(config: Config, tell: Callable[[str], None]) -> None:
-    with open_state(config) as state, watching(config, state.ledger) as watcher:
+    with open_state(config) as state, arriving(state) as arrivals:
         work = QuietWork(state, time.monotonic)
         take_requests(state, None)
         taken = 0
         with _progress() as show:
-            while (path := watcher.next_photo(LOOK_S)) is not None or not watcher.caught_up:
+            watcher = arrivals.watcher
+            while (path := arrivals.next_photo(LOOK_S)) is not None or not watcher.caught_up:
                 if path is not None:
-                    take(state, watcher, path)
+                    take(state, arrivals, path)
                     work.after_photo()
                     taken += 1
                     show(taken, watcher.status().queue)

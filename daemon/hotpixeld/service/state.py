@@ -16,6 +16,7 @@ from hotpixeld.errors import StateError
 from hotpixeld.service.accumulation import Accumulation
 from hotpixeld.service.copying import Copies
 from hotpixeld.service.cores import cores, usable_cores
+from hotpixeld.service.decoding import Decoding
 from hotpixeld.service.detection import Detection
 from hotpixeld.service.handling import Handling
 from hotpixeld.service.times import rfc3339_now
@@ -73,6 +74,7 @@ def open_state(
         db = open_database(folder, create=True)
         closing.callback(db.close)
         ledger = Ledger(db)
+        decoding = Decoding(ledger, config)
         accumulation = Accumulation(
             ledger,
             folder,
@@ -89,12 +91,13 @@ def open_state(
         handling = Handling(
             ledger,
             config,
+            decoding=decoding,
             accumulation=accumulation,
             copies=copies,
             detection=detection,
             now=now,
         )
-        handling.blame_last_crash()
+        decoding.blame_last_crash()
         accumulation.open()
         copies.open()
         detection.open()
