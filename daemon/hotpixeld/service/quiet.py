@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 COMMIT_AFTER_QUIET_S = 300.0
 RETRY_COPIES_S = 10.0
 # How the reason of a copy begins that failed for what may pass by itself.
-HINDRANCES = ("no-space", "output", "original")
+HINDRANCES = ("no-space", "output", "original:")
 # Of so many times the photos that make a ranking due, arriving photos no longer put it off.
 OVERDUE = 3
 _NEWEST = (1 << 63) - 1  # no row has a greater id
@@ -148,11 +148,11 @@ class QuietWork:
         return False
 
     def _next_hindered_copy(self) -> PhotoRow | None:
+        begins = " OR ".join("copy_reason LIKE ?" for _ in HINDRANCES)
         found = self.state.ledger.db.execute(
-            "SELECT id FROM photos WHERE copy = 'failed' AND (copy_reason LIKE 'no-space%' "
-            "OR copy_reason LIKE 'output%' OR copy_reason LIKE 'original:%') "
+            f"SELECT id FROM photos WHERE copy = 'failed' AND ({begins}) "  # noqa: S608 (marks only)
             "ORDER BY id <= ?, id LIMIT 1",
-            (self._retried_id,),
+            (*(f"{hindrance}%" for hindrance in HINDRANCES), self._retried_id),
         ).fetchone()
         return self.state.ledger.photo(found[0]) if found else None
 
