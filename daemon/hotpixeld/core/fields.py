@@ -55,6 +55,13 @@ class Sums:
             total = total + part.residual[rows]
         return total
 
+    def residuals(self, at: tuple[slice, ...]) -> npt.NDArray[np.int32]:
+        """Return the summed residuals at an index of the arrays."""
+        total = self.parts[0].residual[at].astype(np.int32)
+        for part in self.parts[1:]:
+            total += part.residual[at]
+        return total
+
     def mean(self, at: tuple[slice, ...]) -> npt.NDArray[np.float64]:
         """Return the running mean in DN at an index of the arrays."""
         return mean_of(self.count, self._sum("sum_dn", at))

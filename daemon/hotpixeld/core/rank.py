@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core import reasons
+from hotpixeld.core.crowds import Usual, usual
 from hotpixeld.core.defects import Candidate, PixelState
 from hotpixeld.core.evidence import Evidence, Profile, every_suspect, weighed
 from hotpixeld.core.fields import Progress, Steadiness, Sums, combined
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.observe import Observations, shows_in
-from hotpixeld.core.regions import held_regions
+from hotpixeld.core.regions import held_back
 from hotpixeld.core.residual import RESIDUAL_UNIT
 from hotpixeld.core.screening import BAND_ROWS
 from hotpixeld.core.spots import Spot, grouped, measured, without_ghosts
@@ -132,6 +133,7 @@ def rank(
     candidates = _judged(
         sums,
         spots,
+        usual(residual.overall, off),
         false_alarms,
         observations,
         full_scale=full_scale,
@@ -176,6 +178,7 @@ def _spots(sums: Sums, off: Evidence, steady: Evidence, on_progress: Progress) -
 def _judged(
     sums: Sums,
     spots: Sequence[Spot],
+    usual: Usual,
     false_alarms: float,
     observations: Observations | None,
     *,
@@ -183,7 +186,7 @@ def _judged(
     one_sided: bool,
 ) -> list[Candidate]:
     asked = -np.log10(false_alarms) + RANKINGS_MARGIN
-    regions = held_regions(spots, sums.shape, sure=asked)
+    regions = held_back(sums, spots, usual, sure=asked)
     candidates = []
     for spot, region in zip(spots, regions, strict=True):
         share = _share_of_photos(sums, spot, observations)

@@ -9,6 +9,7 @@ REGION = "region"  # many at once side by side: a date stamp, a logo
 LINKED = "seen-in-other-size"  # the same body has a defect there at another geometry
 BORDER = "border"  # a frame or bar along the edge of the picture
 CLIPPED = "clipped"  # the photos are white there, and white says nothing
+SHADOW = "shadow"  # dark in all colours alike over some pixels: a speck of dust
 SMEARED = "smeared"  # wide and soft: dust, or pixels that move (lens correction, zoom)
 
 # of a whole ranking
@@ -39,6 +40,7 @@ FOR_PEOPLE = {
     LINKED: "the same camera has a defect there in its photos of another size or turn",
     BORDER: "part of a border of the picture",
     CLIPPED: "the photos are clipped to white there, which says nothing of a pixel",
+    SHADOW: "darker in all colours alike, as under a small speck of dust",
     SMEARED: "wide and soft, as dust or moved pixels are",
     FEW_PHOTOS: "too few photos yet",
     LITTLE_VARIETY: "the photos vary too little",

@@ -6,6 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core import reasons
+from hotpixeld.core.crowds import Usual, in_crowds
+from hotpixeld.core.fields import Sums
+from hotpixeld.core.shadows import may_be_dust
 from hotpixeld.core.spots import Spot
 
 _LINK_PX = 8  # strokes of one text are nearer than this
@@ -19,6 +22,27 @@ _SHADOW_LIGHT = 0.5  # ... which lets light through; a group of dead pixels is d
 _LINE_PX = 5  # a bad column spoils no more than this across, with demosaicing
 _LONG_PX = 20
 _ASIDE_PX = 12  # what is this near a region belongs to it
+
+
+def held_back(
+    sums: Sums, spots: Sequence[Spot], usual: Usual, *, sure: float
+) -> list[str | None]:
+    """Return for each spot the reason to hold it back, or None: regions, dust, crowds.
+
+    Spots with ``sure`` scores are judged; the others, which are not confirmed anyway, tell of the
+    regions that they are part of.
+    """
+    held = held_regions(spots, sums.shape, sure=sure)
+    surely = [number for number, spot in enumerate(spots) if spot.score >= sure]
+    chosen = [spots[number] for number in surely]
+    for number, crowd in zip(surely, in_crowds(sums, chosen, usual), strict=True):
+        if crowd and held[number] is None:
+            held[number] = reasons.REGION
+    dust = may_be_dust(sums, chosen, [held[number] for number in surely])
+    for number, dusty in zip(surely, dust, strict=True):
+        if dusty and held[number] is None:
+            held[number] = reasons.SHADOW
+    return held
 
 
 def held_regions(
