@@ -115,6 +115,9 @@ class FakeCamera:
         Spread of the pixels' response (fixed pattern).
     minutes_apart : float
         Between two photos.
+    dust : (height, width) float32 or None
+        Share of the light that specks on the sensor take at the smallest aperture; each photo's
+        own aperture lets them take 0.3 to 1 of it.
     """
 
     def __init__(
@@ -133,6 +136,7 @@ class FakeCamera:
         prnu: float = 0.01,
         minutes_apart: float = 45.0,
         orientation: int = 1,
+        dust: Plane | None = None,
     ) -> None:
         if width % 2 or height % 2:
             raise ValueError("the mosaic needs an even width and height")
@@ -142,6 +146,7 @@ class FakeCamera:
         self.make, self.model, self.serial = make, model, serial
         self.grey16, self.date_stamp = grey16, date_stamp
         self.minutes_apart, self.orientation = minutes_apart, orientation
+        self.dust = dust
         self.index = 0
         pattern = np.random.default_rng([seed, 1]).standard_normal((height, width))
         self._response = (1 + prnu * pattern).astype(np.float32)
@@ -160,6 +165,9 @@ class FakeCamera:
         rng = np.random.default_rng([self.seed, 2, index])
         exposure = self._exposure(index, rng)
         light = self._response * mosaic(self._scene(rng, first, kind))
+        if self.dust is not None:
+            aperture = np.random.default_rng([self.seed, 4, index]).uniform(0.3, 1)
+            light = light * (1 - np.float32(aperture) * self.dust)
         raw = _with_noise(light, exposure.iso, rng)
         present = tuple(defect for defect in self.defects if defect.is_there(index))
         spoiled = raw.copy()

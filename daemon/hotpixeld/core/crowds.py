@@ -17,6 +17,7 @@ from hotpixeld.core.spots import Spot
 
 _AROUND_PX = 16  # to either side: a few letters
 _OWN_PX = 2  # round a footprint, ringing
+_TEXT_PX, _TEXT_HIGH_PX = 45, 8  # a footprint as large and no line may be a short text by itself
 _PEAK_PX = 4  # round a peak, at least
 _LEAST_LEVEL = 4.0  # of the frame's spread: good pixels are seldom beyond
 _SHARE_OF_PEAK = 0.4  # a defect's own JPEG ghosts are fainter
@@ -42,10 +43,13 @@ class Usual:
     levels: npt.NDArray[np.float32]
     pixels: int
 
-    def share_beyond(self, level: float) -> float:
-        """Return the share of all pixels that stand off further."""
-        beyond = len(self.levels) - int(np.searchsorted(self.levels, level))
-        return beyond / max(1, self.pixels)
+    def elsewhere(self, level: float, seen: int, pixels: int) -> float:
+        """Return how many of some pixels would stand off further if they were like all others.
+
+        Of them ``seen`` do.
+        """
+        beyond = len(self.levels) - int(np.searchsorted(self.levels, level)) - seen
+        return pixels * max(0, beyond) / max(1, self.pixels - pixels)
 
 
 def usual(spread: npt.NDArray[np.float32], off: Evidence) -> Usual:
@@ -71,8 +75,9 @@ def _in_crowd(sums: Sums, spot: Spot, sure: Sequence[Spot], usual: Usual) -> boo
     row, column = spot.row - top, spot.column - left
     peak = float(levels[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2].max())
     others = np.ones(levels.shape, bool)
-    for pixel in spot.footprint:
-        _leave_out(others, pixel.row - top, pixel.column - left, _OWN_PX)
+    if not _may_be_text(spot):
+        for pixel in spot.footprint:
+            _leave_out(others, pixel.row - top, pixel.column - left, _OWN_PX)
     _leave_out(others, row, column, _PEAK_PX)
     count = 0
     for other in sure:
@@ -81,9 +86,17 @@ def _in_crowd(sums: Sums, spot: Spot, sure: Sequence[Spot], usual: Usual) -> boo
             _leave_out(others, *at, _PEAK_PX)
             count += _SURE_COUNTS
     limit = max(_LEAST_LEVEL, _SHARE_OF_PEAK * peak)
-    count += int((levels[others] > limit).sum())
-    chance = usual.share_beyond(limit) * others.sum()
+    peers = int((levels[others] > limit).sum())
+    count += peers
+    chance = usual.elsewhere(limit, peers, int(others.sum()))
     return bool(count > _MOST + chance + 4 * np.sqrt(chance))
+
+
+def _may_be_text(spot: Spot) -> bool:
+    rows = [pixel.row for pixel in spot.footprint]
+    columns = [pixel.column for pixel in spot.footprint]
+    across = min(max(rows) - min(rows), max(columns) - min(columns)) + 1
+    return len(spot.footprint) >= _TEXT_PX and across >= _TEXT_HIGH_PX
 
 
 def _inside(shape: tuple[int, ...], row: int, column: int) -> bool:

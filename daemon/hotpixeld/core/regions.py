@@ -24,9 +24,7 @@ _LONG_PX = 20
 _ASIDE_PX = 12  # what is this near a region belongs to it
 
 
-def held_back(
-    sums: Sums, spots: Sequence[Spot], usual: Usual, *, sure: float
-) -> list[str | None]:
+def held_back(sums: Sums, spots: Sequence[Spot], usual: Usual, *, sure: float) -> list[str | None]:
     """Return for each spot the reason to hold it back, or None: regions, dust, crowds.
 
     Spots with ``sure`` scores are judged; the others, which are not confirmed anyway, tell of the
