@@ -65,10 +65,16 @@ def usual(spread: npt.NDArray[np.float32], off: Evidence) -> Usual:
 
 def in_crowds(sums: Sums, spots: Sequence[Spot], usual: Usual) -> list[bool]:
     """Return for each of the sure spots whether too many pixels round it stand off like it."""
-    return [_in_crowd(sums, spot, spots, usual) for spot in spots]
+    peaks = np.array([(spot.row, spot.column) for spot in spots], np.intp).reshape(-1, 2)
+    crowded = []
+    for number, spot in enumerate(spots):
+        near = np.abs(peaks - peaks[number]).max(axis=1) <= _AROUND_PX
+        near[number] = False
+        crowded.append(_in_crowd(sums, spot, peaks[near], usual))
+    return crowded
 
 
-def _in_crowd(sums: Sums, spot: Spot, sure: Sequence[Spot], usual: Usual) -> bool:
+def _in_crowd(sums: Sums, spot: Spot, beside: npt.NDArray[np.intp], usual: Usual) -> bool:
     top, left = max(0, spot.row - _AROUND_PX), max(0, spot.column - _AROUND_PX)
     window = slice(top, spot.row + _AROUND_PX + 1), slice(left, spot.column + _AROUND_PX + 1)
     levels = (np.abs(sums.residuals(window)) / usual.spread).max(axis=2)
@@ -79,15 +85,11 @@ def _in_crowd(sums: Sums, spot: Spot, sure: Sequence[Spot], usual: Usual) -> boo
         for pixel in spot.footprint:
             _leave_out(others, pixel.row - top, pixel.column - left, _OWN_PX)
     _leave_out(others, row, column, _PEAK_PX)
-    count = 0
-    for other in sure:
-        at = other.row - top, other.column - left
-        if other is not spot and _inside(levels.shape, *at):
-            _leave_out(others, *at, _PEAK_PX)
-            count += _SURE_COUNTS
+    for other_row, other_column in beside.tolist():
+        _leave_out(others, other_row - top, other_column - left, _PEAK_PX)
     limit = max(_LEAST_LEVEL, _SHARE_OF_PEAK * peak)
     peers = int((levels[others] > limit).sum())
-    count += peers
+    count = peers + _SURE_COUNTS * len(beside)
     chance = usual.elsewhere(limit, peers, int(others.sum()))
     return bool(count > _MOST + chance + 4 * np.sqrt(chance))
 
@@ -97,10 +99,6 @@ def _may_be_text(spot: Spot) -> bool:
     columns = [pixel.column for pixel in spot.footprint]
     across = min(max(rows) - min(rows), max(columns) - min(columns)) + 1
     return len(spot.footprint) >= _TEXT_PX and across >= _TEXT_HIGH_PX
-
-
-def _inside(shape: tuple[int, ...], row: int, column: int) -> bool:
-    return 0 <= row < shape[0] and 0 <= column < shape[1]
 
 
 def _leave_out(mask: npt.NDArray[np.bool_], row: int, column: int, by: int) -> None:

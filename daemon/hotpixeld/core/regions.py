@@ -36,6 +36,7 @@ def held_back(sums: Sums, spots: Sequence[Spot], usual: Usual, *, sure: float) -
     for number, crowd in zip(surely, in_crowds(sums, chosen, usual), strict=True):
         if crowd and held[number] is None:
             held[number] = reasons.REGION
+    held = _with_what_is_beside(held, spots)
     dust = may_be_dust(sums, chosen, [held[number] for number in surely])
     for number, dusty in zip(surely, dust, strict=True):
         if dusty and held[number] is None:

@@ -4,7 +4,7 @@ A speck on the sensor's glass takes the same share of the light from every colou
 pixels under it. A weak or dead photosite takes it from its own colour; demosaicing spreads that
 over its neighbours, but the four at the corners get little of it. Some cameras blur and grey their
 photosites more than others: the sensor's own bright spots, which are no dust, show how much. And
-where a sensor has a clear shadow, what could be one is taken for one too: specks seldom come alone.
+where many dark spots are clearly shadows, what could be one is taken for one too.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _DEEP, _DEEPER, _DEPTH_WEIGHT = 0.2, 0.5, 3.0  # the deeper, the better known ar
 _DEEPEST = 0.8  # no dust that is not wide takes so much of the light
 _CLEAR = 5.4  # alike enough by itself, where the sensor's bright spots are no more alike ...
 _OVER_LONE, _MOST_CLEAR = 0.7, 6.4  # so much more than the sensor's bright spots, up to this, ...
-_SURELY = 0.4  # ... and still more: then the sensor is dusty, ...
+_MOSTLY = 0.3  # where more than this share of the dark spots are, the sensor is dusty, ...
 _LIKELY = 4.2  # ... and this is alike enough
 _ONE_COLOUR, _FEW_COLOURS = 0.15, 0.3  # of the light that one colour lacks, what the others do
 _GREY_COLOURS = 0.75  # of one channel nothing is known
@@ -50,10 +50,10 @@ def may_be_dust(sums: Sums, spots: Sequence[Spot], held: Sequence[str | None]) -
     colours = np.array([_colours(spot) for spot in spots])
     wide = np.array([reason == reasons.SMEARED for reason in held], bool)
     doubtful = dark & ~deep
-    alone = doubtful & (likeness >= clear) & (colours >= _ONE_COLOUR)
-    specks = np.where(wide, colours >= _FEW_COLOURS, alone & (likeness >= clear + _SURELY))
-    dusty = bool((doubtful & specks).any())
-    dust: list[bool] = (doubtful & (likeness >= _LIKELY) if dusty else alone).tolist()
+    specks = doubtful & (likeness >= clear) & (colours >= np.where(wide, _FEW_COLOURS, _ONE_COLOUR))
+    if specks.sum() > _MOSTLY * doubtful.sum():
+        specks = doubtful & (likeness >= _LIKELY)
+    dust: list[bool] = specks.tolist()
     return dust
 
 
