@@ -67,3 +67,14 @@ def test_two_defects_side_by_side_are_no_crowd() -> None:
     assert any(near(found, 60, 60))
     assert any(near(found, 60, 72))
     assert len(found) == 2
+
+
+def test_a_lone_letter_that_is_redder_and_less_blue_than_the_photos_is_held_back() -> None:
+    mark = Image.new("L", (WIDTH, HEIGHT))
+    ImageDraw.Draw(mark).text((200, 100), "A", font=ImageFont.load_default(size=8), fill=255)
+    share = np.asarray(mark)[..., None] / 255
+    frames = [
+        from_jpeg(to_jpeg((shot.picture * (1 - share) + [255, 40, 10] * share).astype(np.uint8)))
+        for shot in FakeCamera(WIDTH, HEIGHT, seed=3).shoot(20)
+    ]
+    assert not confirmed(ranked(frames))

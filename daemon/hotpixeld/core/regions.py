@@ -21,6 +21,10 @@ _DARK_CORE_PX = 12  # one photosite fills 3 x 3 at most: a shadow on more may we
 _SHADOW_LIGHT = 0.5  # ... which lets light through; a group of dead pixels is darker than this
 _LINE_PX = 5  # a bad column spoils no more than this across, with demosaicing
 _LONG_PX = 20
+_OPPOSITE, _OPPOSITE_DN = (
+    0.25,
+    3.0,
+)  # of the strength; a photosite moves no two colours apart so far
 _ASIDE_PX = 12  # what is this near a region belongs to it
 
 
@@ -34,7 +38,7 @@ def held_back(sums: Sums, spots: Sequence[Spot], usual: Usual, *, sure: float) -
     surely = [number for number, spot in enumerate(spots) if spot.score >= sure]
     chosen = [spots[number] for number in surely]
     for number, crowd in zip(surely, in_crowds(sums, chosen, usual), strict=True):
-        if crowd and held[number] is None:
+        if (crowd or _pulls_to_a_colour(spots[number])) and held[number] is None:
             held[number] = reasons.REGION
     held = _with_what_is_beside(held, spots)
     dust = may_be_dust(sums, chosen, [held[number] for number in surely])
@@ -81,6 +85,12 @@ def _own_shape(spot: Spot, shape: tuple[int, int, int]) -> str | None:
         return reasons.REGION
     largest = _DARK_CORE_PX if _is_shadow(spot) else _LARGE_CORE_PX
     return reasons.SMEARED if spot.half_area_px > largest else None
+
+
+def _pulls_to_a_colour(spot: Spot) -> bool:
+    """Return True for what makes one colour brighter and another darker, as coloured text does."""
+    lesser = min(max(spot.excess_dn), -min(spot.excess_dn))
+    return lesser >= max(_OPPOSITE_DN, _OPPOSITE * spot.strength_dn)
 
 
 def _is_shadow(spot: Spot) -> bool:
