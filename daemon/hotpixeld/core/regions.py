@@ -21,10 +21,8 @@ _DARK_CORE_PX = 12  # one photosite fills 3 x 3 at most: a shadow on more may we
 _SHADOW_LIGHT = 0.5  # ... which lets light through; a group of dead pixels is darker than this
 _LINE_PX = 5  # a bad column spoils no more than this across, with demosaicing
 _LONG_PX = 20
-_OPPOSITE, _OPPOSITE_DN = (
-    0.25,
-    3.0,
-)  # of the strength; a photosite moves no two colours apart so far
+_OPPOSITE = 0.25  # of the strength, and no less than ...
+_OPPOSITE_DN = 15.0  # ... this: a photosite moves no two colours so far apart, nor chance
 _ASIDE_PX = 12  # what is this near a region belongs to it
 
 
