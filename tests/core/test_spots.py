@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from fakecamera import Defect, Development, FakeCamera, bad_column, group
-from hotpixeld.core.defects import Candidate
+from hotpixeld.core.defects import Candidate, FootprintPixel
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.rank import rank
+from hotpixeld.core.spots import Spot, without_ghosts
 
 FINE = Development(subsampling="4:4:4", quality=95)
 
@@ -105,3 +106,31 @@ def test_a_pixel_stuck_amid_the_scenes_range_is_found_by_its_variance() -> None:
     assert [(abs(c.row - 66) <= 1, abs(c.column - 85) <= 1, c.kind) for c in found] == [
         (True, True, "stuck")
     ]
+
+
+def spot_at(row: int, column: int, strength_dn: float) -> Spot:
+    pixel = FootprintPixel(row, column, (strength_dn,), (True,))
+    excess = (strength_dn,)
+    return Spot(
+        row=row,
+        column=column,
+        score=9.0,
+        by_calm=False,
+        kind="hot",
+        mean_dn=(90.0,),
+        variance_dn2=(1.0,),
+        excess_dn=excess,
+        footprint=(pixel,),
+        half_area_px=1,
+        strength_dn=strength_dn,
+    )
+
+
+@pytest.mark.parametrize(("column", "is_ghost"), [(40, True), (47, True), (48, True), (49, False)])
+def test_an_echo_is_in_the_blocks_of_the_stronger_spot_or_directly_beside_them(
+    column: int, *, is_ghost: bool
+) -> None:
+    strong, faint = spot_at(66, 37, 60.0), spot_at(70, column, 5.0)
+    assert without_ghosts([faint, strong]) == ([strong] if is_ghost else [strong, faint])
+    alike = spot_at(70, column, 30.0)
+    assert without_ghosts([alike, strong]) == [strong, alike]

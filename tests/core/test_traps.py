@@ -99,10 +99,16 @@ def test_a_tripod_series_confirms_nothing(seed: int) -> None:
 
 
 def test_a_tripod_series_among_varied_photos_confirms_nothing() -> None:
-    for seed in range(3):
-        camera = FakeCamera(seed=seed + 20)
+    for seed in (20, 21, 22, 24, 46):
+        camera = FakeCamera(seed=seed)
         shots = camera.shoot(12) + camera.shoot(12, scene="tripod")
         assert not confirmed(ranked(frames_of(shots)))
+
+
+def test_a_strong_defect_is_confirmed_though_half_of_the_photos_are_a_tripod_series() -> None:
+    camera = FakeCamera(seed=46, defects=[REAL])
+    shots = camera.shoot(12) + camera.shoot(12, scene="tripod")
+    assert [is_real(candidate) for candidate in confirmed(ranked(frames_of(shots)))] == [True]
 
 
 def test_lens_cap_frames_confirm_no_good_pixel() -> None:

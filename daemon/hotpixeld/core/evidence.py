@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.edges import Edges, edges_of
-from hotpixeld.core.fields import Field, Progress, Steadiness, Sums
+from hotpixeld.core.fields import Field, Progress
 from hotpixeld.core.null import Null, fitted
 from hotpixeld.core.screening import (
     BAND_ROWS,
@@ -30,7 +30,7 @@ from hotpixeld.core.spread import Spread, bands_of
 _FLOOR = 0.6  # nowhere is the spread taken below this share of the whole channel's
 _SCREEN = 2.4  # levels below are nobody's suspects and not part of the tail
 _SURELY_BAD = 6.0  # the first guess at what good subpixels do not reach
-_STEADY_SHARE, _MOST_STEADY = 0.3, 6.0
+_STEADY_SHARE, _MOST_STEADY = 0.15, 6.0
 _FAR_SHARE = 3e-6  # so few good subpixels are beyond that their loss changes no fit
 _NO_TAIL, _GOOD_TAIL = 0.8, 0.83  # powers of the fitted tail
 # By how much a tail is heavier for few photos: measured on made cameras without defects, 15 to 40
@@ -88,35 +88,38 @@ class Profile:
     """One field with what is normal in it: each block's spread, each phase's bias and scale."""
 
     def __init__(self, field: Field, spread: Spread, on_progress: Progress) -> None:
-        sigma, self.overall = _spread_of(field, spread, on_progress)
+        sigma = block_spreads(field, spread, on_progress)
         inverse = np.float32(1) / sigma
         bias, scale = _phases_of(field, inverse, spread, on_progress)
         self.normal = Normal(inverse, bias, np.float32(1) / scale)
 
 
 def weighed(
-    sums: Sums,
-    steadiness: Steadiness,
+    photos: int,
+    fields: tuple[Field, Field],
     normals: tuple[Normal, Normal],
     spread: Spread,
     on_progress: Progress,
 ) -> tuple["Found", "Found"]:
     """Return what stands off its neighbours, and what varies less than they do.
 
-    To the first, steadiness adds its share: tone curve and clipping leave a defect less room to
-    vary, so that what stands off and is steady besides is surer.
+    ``fields`` are, of so many photos, the summed residuals, as they are or filtered, and
+    steadiness. To the first, steadiness adds its share: tone curve and clipping leave a defect less
+    room to vary, so that what stands off and is steady besides is surer.
     """
-    shape, photos, subpixels = sums.shape, sums.count, int(np.prod(sums.shape))
+    standing, steadiness = fields
+    shape, subpixels = standing.shape, int(np.prod(standing.shape))
     screen = Screen(_SCREEN, _STEADY_SHARE, _MOST_STEADY)
     found = (
         Found(shape, photos, subpixels, _FEW_OFF, []),
         Found(shape, photos, subpixels // 2, _FEW_STEADY, []),
     )
-    edges = edges_of(sums, normals[0]), edges_of(steadiness, normals[1])
+    edges = edges_of(standing, normals[0]), edges_of(steadiness, normals[1])
 
     def work(rows: slice) -> tuple[_Located, _Located]:
-        fields = sums.values(rows), steadiness.values(rows)
-        off, calm = screened(fields, normals, rows, screen)
+        residual = standing.values(rows).astype(np.int32, copy=False)
+        calmness = steadiness.values(rows).astype(np.int16, copy=False)
+        off, calm = screened((residual, calmness), normals, rows, screen)
         return _located(off, rows, edges[0]), _located(calm, rows, edges[1])
 
     for both in spread(work, bands_of(shape[0], BAND_ROWS)):
@@ -177,11 +180,9 @@ class Found:
         return Evidence(self.shape, beyond, null.of_few(self.photos, self.heavier))
 
 
-def _spread_of(
-    field: Field, spread: Spread, on_progress: Progress
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return the robust spread in each block, from it and its eight neighbours, and over all."""
-    overall = _overall_spread(field)
+def block_spreads(field: Field, spread: Spread, on_progress: Progress) -> npt.NDArray[np.float32]:
+    """Return (blocks down, blocks across, channels): the robust spread in each and round it."""
+    overall = overall_spread(field)
     height, width, _ = field.shape
     limits = np.maximum(np.rint(MOST_SPREADS * overall), 1).astype(np.int32)
 
@@ -195,7 +196,8 @@ def _spread_of(
     totals = np.concatenate(bands).astype(np.float32)
     counts = np.outer(_lengths(height), _lengths(width))[..., None].astype(np.float32)
     sigma = MEAN_ABS_TO_SIGMA * _neighbourhood(totals) / _neighbourhood(counts)
-    return np.maximum(sigma, _FLOOR * overall).astype(np.float32), overall
+    floored: npt.NDArray[np.float32] = np.maximum(sigma, _FLOOR * overall).astype(np.float32)
+    return floored
 
 
 def _lengths(pixels: int) -> npt.NDArray[np.intp]:
@@ -303,7 +305,7 @@ def every_suspect(parts: Sequence[Suspects]) -> Suspects:
     )
 
 
-def _overall_spread(field: Field) -> npt.NDArray[np.float32]:
+def overall_spread(field: Field) -> npt.NDArray[np.float32]:
     """Return each channel's robust spread from a sample of rows."""
     height, width, channels = field.shape
     step = max(1, height * width // 250_000)

@@ -15,8 +15,16 @@ import numpy.typing as npt
 from hotpixeld.core import reasons
 from hotpixeld.core.crowds import Usual, usual
 from hotpixeld.core.defects import Candidate, PixelState
-from hotpixeld.core.evidence import Evidence, Profile, every_suspect, weighed
-from hotpixeld.core.fields import Progress, Steadiness, Sums, combined
+from hotpixeld.core.evidence import (
+    Evidence,
+    Profile,
+    block_spreads,
+    every_suspect,
+    overall_spread,
+    weighed,
+)
+from hotpixeld.core.fields import Field, Progress, Steadiness, Sums, combined
+from hotpixeld.core.matched import Matched, is_matchable
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.observe import Observations, shows_in
 from hotpixeld.core.regions import held_back
@@ -24,6 +32,7 @@ from hotpixeld.core.residual import RESIDUAL_UNIT
 from hotpixeld.core.screening import BAND_ROWS
 from hotpixeld.core.spots import Spot, grouped, measured, without_ghosts
 from hotpixeld.core.spread import Spread, bands_of
+from hotpixeld.core.variety import repeats, stands_still
 
 LEAST_PHOTOS = 5
 MOST_CANDIDATES = 500
@@ -34,7 +43,7 @@ LEAST_SHARE = 0.1  # of the photos
 RANKINGS_MARGIN = 1.0  # a sensor is ranked again and again, with mostly the same photos
 CALM_MARGIN = 2.0  # a texture that keeps its brightness varies little too, of a few photos
 ONE_SIDED_PER_PHOTO = 2.0  # local spreads: what shows in most photos is no coincidence of lights
-STILL_DN = 15.0 / 255  # of full scale: photos of a tripod series differ by less, by noise alone
+REPEATED_MARGIN = 9.0  # the sharpest points of a scene that comes again and again have such scores
 _STEADINESS_ROWS = 4 * BAND_ROWS  # a margin of three rows on either side is little then
 _MOST_SUSPECTS = 30_000
 _MOST_SPOTS = 1_500
@@ -124,23 +133,30 @@ def rank(
     variance, least = _variances(sums, steadiness, spread, on_progress)
     if sums.count < LEAST_PHOTOS:
         return Ranking((), sums.count, reasons.FEW_PHOTOS, variance, least)
-    residual = Profile(sums, spread, on_progress)
-    normals = residual.normal, Profile(steadiness, spread, on_progress).normal
-    found = weighed(sums, steadiness, normals, spread, on_progress)
-    del steadiness  # it is large, and so is what follows
+    standing: Field = sums
+    if is_matchable(sums.shape):
+        standing = Matched(sums, spread, on_progress)
+    fields = standing, steadiness
+    normals = [Profile(field, spread, on_progress).normal for field in fields]
+    found = weighed(sums.count, fields, (normals[0], normals[1]), spread, on_progress)
+    del standing, steadiness, fields  # they are large, and so is what follows
     off, steady = (one.evidence() for one in found)
     spots = _spots(sums, off, steady, on_progress)
+    overall = overall_spread(sums)
+    asked = float(-np.log10(false_alarms) + RANKINGS_MARGIN)
+    if repeats(sums, block_spreads(sums, spread, on_progress)):
+        asked += REPEATED_MARGIN
     candidates = _judged(
         sums,
         spots,
-        usual(residual.overall, off),
-        false_alarms,
+        usual(overall, off),
+        asked,
         observations,
         full_scale=full_scale,
         one_sided=off.null.one_sided,
     )
-    held = _reason_to_hold_all(sums, residual.overall, candidates)
-    if held is None and _stands_still(sums, variance.mean, full_scale):
+    held = _reason_to_hold_all(sums, overall, candidates)
+    if held is None and stands_still(sums, variance.mean, full_scale):
         held = reasons.LITTLE_VARIETY
     if held is not None:
         candidates = [
@@ -179,13 +195,12 @@ def _judged(
     sums: Sums,
     spots: Sequence[Spot],
     usual: Usual,
-    false_alarms: float,
+    asked: float,
     observations: Observations | None,
     *,
     full_scale: float,
     one_sided: bool,
 ) -> list[Candidate]:
-    asked = -np.log10(false_alarms) + RANKINGS_MARGIN
     regions = held_back(sums, spots, usual, sure=asked)
     candidates = []
     for spot, region in zip(spots, regions, strict=True):
@@ -256,14 +271,6 @@ def _reason_to_hold_all(
     if per_photo > 2.2 * np.sqrt(sums.count) + 0.3 * sums.count:
         return reasons.LITTLE_VARIETY
     return None
-
-
-def _stands_still(sums: Sums, mean_variance: float, full_scale: float) -> bool:
-    """Return True where the photos differ from one another less than one photo does in itself."""
-    if mean_variance >= (STILL_DN * full_scale) ** 2:
-        return False
-    picture = sums.mean((slice(None, None, BAND_ROWS // 4),))
-    return mean_variance < float(picture.var(axis=(0, 1)).mean())
 
 
 def _variances(

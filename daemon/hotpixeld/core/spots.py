@@ -121,7 +121,11 @@ def measured(sums: Sums, suspects: Suspects, surest: int, *, score: float, by_ca
     if by_calm:
         spoiled |= still >= _CALM_SHARE * strength_dn
     spoiled &= _grown(core, _REACH_PX)[..., None]
-    spoiled[at[0][strong], at[1][strong], at[2][strong]] = spoiled[peak] = True
+    seen = np.hypot(excess, still) >= max(1.0, _SHARE_OF_PEAK * strength_dn)
+    spoiled[at[0][strong], at[1][strong], at[2][strong]] |= seen[
+        at[0][strong], at[1][strong], at[2][strong]
+    ]
+    spoiled[peak] = True
     any_channel: npt.NDArray[np.bool_] = np.any(spoiled, axis=2)
     spoiled &= _connected(any_channel, core)[..., None]
     deviation = np.hypot(excess, still) if by_calm else sign * excess
@@ -238,13 +242,16 @@ def without_ghosts(spots: Sequence[Spot]) -> list[Spot]:
     """Return the spots that are not a much stronger one's JPEG ghosts.
 
     A defect spreads over the blocks that hold it (16 x 16 with subsampled chroma); what stands
-    there at less than a third of its strength is its own echo.
+    there, or beside them, where the matched filter still sees it, at less than a third of its
+    strength is its own echo.
     """
     kept: list[Spot] = []
     by_block: dict[tuple[int, int], list[Spot]] = {}
     for spot in sorted(spots, key=lambda spot: -spot.strength_dn):
-        block = (spot.row // 16, spot.column // 16)
-        if any(spot.strength_dn < 0.3 * other.strength_dn for other in by_block.get(block, ())):
+        near = range(spot.row - 1, spot.row + 2), range(spot.column - 1, spot.column + 2)
+        blocks = {(row // 16, column // 16) for row in near[0] for column in near[1]}
+        others = [other for block in blocks for other in by_block.get(block, ())]
+        if any(spot.strength_dn < 0.3 * other.strength_dn for other in others):
             continue
         kept.append(spot)
         for pixel in spot.footprint:
