@@ -18,7 +18,7 @@ class Replacement:
     length: int
 
 
-class _Bits:
+class Bits:
     """A growing stream of bits."""
 
     def __init__(self, capacity_bytes: int) -> None:
@@ -88,7 +88,7 @@ def spliced(
         stray bytes that some cameras leave after it are kept.
     """
     room = sum(len(replacement.coded) + 1 for replacement in replacements)
-    bits = _Bits(len(stream) + room + 16)
+    bits = Bits(len(stream) + room + 16)
     at = 0
     for replacement in replacements:
         bits.put(stream, at, replacement.start)
