@@ -86,6 +86,13 @@ def test_a_pixel_is_named_as_the_photo_is_shown_where_that_is_asked() -> None:
     assert as_told(shown) == as_told(stored)
 
 
+@pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["baseline", "progressive"])
+def test_a_photo_with_nothing_to_repair_is_copied(options: dict[str, bool]) -> None:
+    data = encoded(Image.new("RGB", (WIDTH, HEIGHT), (90, 90, 90)), **options)
+    made, copy = repaired(data, PATH, [(60, 40)], displayed=False, reencode=False)
+    assert (made, copy.data) == (0, data)
+
+
 def test_a_pixel_outside_the_photo_is_refused_and_nothing_written(tmp_path: Path) -> None:
     photo, target = tmp_path / "photo.jpg", tmp_path / "c_photo.jpg"
     photo.write_bytes(VARIANTS["4:2:0"]())

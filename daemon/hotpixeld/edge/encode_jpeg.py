@@ -82,7 +82,7 @@ def _in_place(
     """Return a repaired file with its index put right, its layout, and what is to be said."""
     notes = ["the other images are copied"] if pages > 1 else []
     longer = len(data) - len(original)
-    moved = layout.with_longer_scan(longer)
+    moved = layout.with_longer_scan(longer) if longer else layout
     if longer and data[moved.end :]:
         data = mpf.moved(data, moved, layout)
         notes.append(f"what follows the picture has moved by {longer} bytes")

@@ -90,7 +90,7 @@ def decode_parts(jpeg: UndecodedJpeg, parts: Sequence[Box]) -> tuple[Frame, Open
         raise JpegUnsupported("too-large", "much of the picture")
     last = header.mcus - 1
     opened = open_mcus(jpeg.data, header, np.union1d(mcus_of(header, areas), last))
-    _check_end(jpeg, opened.part_of(last))
+    _check_end(jpeg, opened.parts[-1])
     try:
         frame = np.zeros(jpeg.shape, np.uint8)
         for cutting in cuttings(opened, jpeg.layout, areas):

@@ -90,14 +90,18 @@ class OpenedJpeg:
         """The wanted MCUs, (t, blocks, 64), DC absolute."""
         return np.concatenate([part.blocks for part in self.parts])
 
+    @property
+    def every(self) -> int:
+        """How many MCUs an interval holds, the last one excepted."""
+        return self.header.restart_interval or self.header.mcus
+
     @cached_property
     def _by_first(self) -> dict[int, OpenedInterval]:
         return {part.interval.first_mcu: part for part in self.parts}
 
-    def part_of(self, number: int) -> OpenedInterval:
-        """Return the interval that holds a wanted MCU."""
-        every = self.header.restart_interval or self.header.mcus
-        return self._by_first[number - number % every]
+    def part_from(self, first_mcu: int) -> OpenedInterval:
+        """Return the interval with wanted MCUs that begins so."""
+        return self._by_first[first_mcu]
 
     def only(self, numbers: Numbers) -> "OpenedJpeg":
         """Return the same with no other MCUs wanted than ``numbers``, rising, of those that are."""

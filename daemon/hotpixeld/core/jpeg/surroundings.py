@@ -184,87 +184,85 @@ def _completed(tables: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
-class _Run:
-    """MCUs side by side in one restart interval; ``first`` and ``last`` are rows of its places."""
+class _Runs:
+    """Runs of MCUs side by side, all in one restart interval.
+
+    ``first`` and ``last``: (runs,) rows of its places.
+    """
 
     part: OpenedInterval
-    first: int
-    last: int
+    first: Numbers
+    last: Numbers
+
+    def after_dc(self, firsts: Numbers) -> npt.NDArray[np.int64]:
+        """Return the bits after the DC differences of some blocks of each first MCU."""
+        starts = self.part.places.starts[self.first[:, None], firsts]
+        kinds = np.tile(firsts, len(starts))
+        _, after, _ = read_blocks(self.part.stream, starts.ravel(), kinds, self.part.coding)
+        return after.reshape(starts.shape)
+
+    def stops(self, firsts: Numbers) -> npt.NDArray[np.int64]:
+        """Return the bits where the next of these blocks begins, or the run ends."""
+        starts = self.part.places.starts
+        ends = starts[self.last, -1:]
+        return np.concatenate([starts[self.first[:, None], firsts[1:]], ends], axis=1)
 
 
-def _runs(opened: OpenedJpeg, area: Area) -> Iterator[_Run]:
-    """Yield the rows of an area, cut where a restart interval ends."""
-    header = opened.header
-    every = header.restart_interval or header.mcus
-    for row in range(area.mcus.top, area.mcus.bottom):
-        first = row * header.mcus_across + area.mcus.left
-        beyond = row * header.mcus_across + area.mcus.right
-        while first < beyond:
-            part = opened.part_of(first)
-            begin = first - first % every
-            next_first = min(beyond, begin + every)
-            ends = part.rows(np.array([first, next_first - 1]) - begin).tolist()
-            yield _Run(part, *ends)
-            first = next_first
+def _runs(opened: OpenedJpeg, pile: Sequence[Area]) -> Iterator[_Runs]:
+    """Yield the rows of areas, cut where a restart interval ends."""
+    across, every = opened.header.mcus_across, opened.every
+    runs = (
+        (max(begin, start), min(end, begin + every) - 1)
+        for area in pile
+        for row in range(area.mcus.top, area.mcus.bottom)
+        for start, end in [(row * across + area.mcus.left, row * across + area.mcus.right)]
+        for begin in range(start - start % every, end, every)
+    )
+    for begin, own in groupby(runs, key=lambda run: run[0] - run[0] % every):
+        part = opened.part_from(begin)
+        first, last = part.rows(np.array(list(own)).T - begin)
+        yield _Runs(part, first, last)
 
 
 def _scan(opened: OpenedJpeg, coding: Coding, pile: Sequence[Area]) -> npt.NDArray[np.uint8]:
     """Return the stuffed scan of areas one above the other."""
-    runs = [run for area in pile for run in _runs(opened, area)]
+    groups = list(_runs(opened, pile))
     owners = np.array(coding.owners)
     firsts = np.flatnonzero(np.diff(owners, prepend=-1))  # blocks of an MCU, one a component
     lasts = np.flatnonzero(np.diff(owners, append=-1))
-    begin = np.stack([run.part.places.values[run.first, firsts] for run in runs])
-    end = np.stack([run.part.places.values[run.last, lasts] for run in runs])
+    values = [runs.part.places.values for runs in groups]
+    begin, end = (
+        np.concatenate([held[rows][:, blocks] for held, rows in zip(values, places, strict=True)])
+        for places, blocks in (
+            ([runs.first for runs in groups], firsts),
+            ([runs.last for runs in groups], lasts),
+        )
+    )
     differences = np.zeros((begin.size, 64), np.int64)
     differences[:, 0] = (begin - np.concatenate([0 * end[:1], end[:-1]])).ravel()
+    kinds, dc_only = np.tile(firsts, len(begin)), np.ones(begin.size, bool)
     try:
-        coded, widths = write_blocks(
-            differences, np.tile(firsts, len(runs)), coding, np.ones(begin.size, bool)
-        )
+        coded, widths = write_blocks(differences, kinds, coding, dc_only)
     except NoCodeError as error:
         raise JpegUnsupported("no-code", str(error)) from error
-    return stuffed(_joined(runs, firsts, coded, widths))
+    return stuffed(_joined(groups, firsts, coded, widths))
 
 
 def _joined(
-    runs: Sequence[_Run],
+    groups: Sequence[_Runs],
     firsts: Numbers,
     coded: npt.NDArray[np.uint8],
     widths: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.uint8]:
     """Return the runs' bits with other DC differences, ``coded``, in the first MCU of each."""
-    after = np.concatenate(
-        [_after_dc(part, [run.first for run in own], firsts) for part, own in _by_part(runs)]
-    )
-    stops = np.stack(
-        [
-            np.append(
-                run.part.places.starts[run.first, firsts[1:]], run.part.places.starts[run.last, -1]
-            )
-            for run in runs
-        ]
-    )
-    bits = Bits((int(widths.sum() + (stops - after).sum()) >> 3) + 16)
-    packed, ends = np.packbits(coded), iter(np.cumsum(widths).tolist())
-    at = 0
-    for run, starts, beyonds in zip(runs, after.tolist(), stops.tolist(), strict=True):
-        for start, beyond in zip(starts, beyonds, strict=True):
+    kept = [(runs.after_dc(firsts), runs.stops(firsts)) for runs in groups]
+    length = int(widths.sum()) + sum(int((stops - after).sum()) for after, stops in kept)
+    bits = Bits((length >> 3) + 16)
+    packed, ends, at = np.packbits(coded), iter(np.cumsum(widths).tolist()), 0
+    for runs, (after, stops) in zip(groups, kept, strict=True):
+        stream = runs.part.stream
+        for start, stop in zip(after.ravel().tolist(), stops.ravel().tolist(), strict=True):
             bits.put(packed, at, at := next(ends))
-            bits.put(run.part.stream, start, beyond)
+            bits.put(stream, start, stop)
     bits.pad()
     return bits.whole()
-
-
-def _by_part(runs: Sequence[_Run]) -> Iterator[tuple[OpenedInterval, list[_Run]]]:
-    for _, own in groupby(runs, key=lambda run: run.part.interval.first_mcu):
-        same = list(own)
-        yield same[0].part, same
-
-
-def _after_dc(part: OpenedInterval, rows: Sequence[int], firsts: Numbers) -> npt.NDArray[np.int64]:
-    """Return the bits after the DC difference of each component's first block, (rows, firsts)."""
-    starts = part.places.starts[np.array(rows)[:, None], firsts]
-    kinds = np.tile(firsts, len(rows))
-    _, after, _ = read_blocks(part.stream, starts.ravel(), kinds, part.coding)
-    return after.reshape(starts.shape)
