@@ -21,6 +21,7 @@ from jpegmaker import HEIGHT, VARIANTS, WIDTH, damaged, encoded, scene
 
 PATH = Path("photo.jpg")
 PIXELS = {
+    "none": [],
     "within": [(60, 20)],
     "near each other": [(60, 40), (63, 42)],
     "upper left": [(0, 0)],

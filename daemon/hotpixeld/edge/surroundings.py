@@ -17,7 +17,7 @@ from hotpixeld.edge.decode import Frame
 from hotpixeld.errors import PhotoError
 
 _LONGEST_FILL_BYTES = 4096
-_GREATEST_SHARE = 0.5  # of the picture; beyond, decoding all of it is faster
+_MOST_PARTS, _GREATEST_SHARE = 500, 0.5  # of the picture; beyond, decoding all of it is faster
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,8 @@ def decode_parts(jpeg: UndecodedJpeg, parts: Sequence[Box]) -> tuple[Frame, Open
     """
     header = jpeg.header
     areas = areas_of(header, parts)
-    if (
-        sum(prod(area.pixels.size) for area in areas)
-        > _GREATEST_SHARE * header.width * header.height
-    ):
+    held = sum(prod(area.pixels.size) for area in areas)
+    if len(areas) > _MOST_PARTS or held > _GREATEST_SHARE * prod(jpeg.shape[:2]):
         raise JpegUnsupported("too-large", "much of the picture")
     last = header.mcus - 1
     opened = open_mcus(jpeg.data, header, np.union1d(mcus_of(header, areas), last))

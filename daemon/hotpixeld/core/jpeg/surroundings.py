@@ -105,7 +105,7 @@ def mcus_of(header: Header, areas: Sequence[Area]) -> Numbers:
         ).ravel()
         for area in areas
     ]
-    return np.unique(np.concatenate(held))
+    return np.unique(np.concatenate([np.zeros(0, np.intp), *held]))
 
 
 def cuttings(opened: OpenedJpeg, layout: JpegLayout, areas: Sequence[Area]) -> Iterator[Cutting]:
@@ -150,7 +150,8 @@ def _piles(header: Header, areas: Sequence[Area]) -> Iterator[list[Area]]:
 def _head(data: bytes, layout: JpegLayout, height: int, width: int) -> bytes:
     """Return a header of another size up to the scan, with a code for every usual DC difference."""
     pieces = [bytes((0xFF, SOI))]
-    for segment in layout.segments:
+    scan = next(i for i, segment in enumerate(layout.segments) if segment.marker == SOS)
+    for segment in layout.segments[: scan + 1]:
         if segment.marker not in _KEPT:
             continue
         piece = data[segment.start : segment.end]
@@ -175,7 +176,7 @@ def _completed(tables: bytes) -> bytes:
         is_dc = tables[0] >> 4 == 0
         lacking = bytes(set(_DC_SIZES) - set(symbols)) if is_dc else b""
         taken = sum(count << 16 - length for length, count in enumerate(counts, 1))
-        if taken + len(lacking) >= 1 << 16:  # the last code, all ones, is none
+        if taken + len(lacking) >= 1 << 16 or size + len(lacking) > 255:  # all ones is no code
             lacking = b""
         counts = counts[:15] + bytes([counts[15] + len(lacking)])
         pieces += [tables[:1], counts, symbols, lacking]
