@@ -22,7 +22,7 @@ class Bits:
     """A growing stream of bits."""
 
     def __init__(self, capacity_bytes: int) -> None:
-        self._bytes = np.zeros(capacity_bytes, np.uint8)
+        self._bytes = np.empty(capacity_bytes, np.uint8)
         self.length = 0
 
     def put(self, source: npt.NDArray[np.uint8], start: int, end: int) -> None:
@@ -35,7 +35,7 @@ class Bits:
             return
         piece = _shifted(source, start, end, self.length & 7)
         at = self.length >> 3
-        self._bytes[at] |= piece[0]
+        self._bytes[at] = piece[0] | (self._bytes[at] if self.length & 7 else 0)
         self._bytes[at + 1 : at + len(piece)] = piece[1:]
         self.length += end - start
 
