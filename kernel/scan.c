@@ -3,7 +3,7 @@
 
 /* How many bits of the scan a short table knows: as many as fit, with their codes, into the first
  * cache. All whole symbols in them are taken at once; what is longer is in the caller's tables. */
-enum { SHORT = 11, SHORT_DC = 10, ENTRIES = 65536, MOST_BLOCKS = 64 };
+enum { SHORT = 12, SHORT_DC = 10, ENTRIES = 65536, MOST_BLOCKS = 64 };
 enum { END_OF_BLOCK = 1 << 11 };
 
 typedef struct {

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from hotpixeld.core.box import Box
 from hotpixeld.core.defects import FootprintPixel
-from hotpixeld.core.spoiled import Box, spots_of
+from hotpixeld.core.spoiled import spots_of
 
 SHAPE = (30, 40, 3)
 

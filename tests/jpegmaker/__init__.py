@@ -130,3 +130,21 @@ def patch_at(frame: npt.NDArray[np.uint8], places: list[tuple[int, int]], change
     rows, columns = (np.array(axis, np.intp) for axis in zip(*places, strict=True))
     values = np.clip(frame[rows, columns].astype(int) + change_dn, 0, 255).astype(np.uint8)
     return Patch(rows, columns, values)
+
+
+def damaged(data: bytes, rng: np.random.Generator) -> bytes:
+    """Flip some bits, drop, double or overwrite a few bytes, mostly in the header."""
+    changed = bytearray(data)
+    end = len(changed) if rng.random() < 0.5 else min(len(changed), 700)
+    for _ in range(int(rng.integers(1, 4))):
+        at = int(rng.integers(0, end))
+        action = int(rng.integers(0, 5))
+        if action <= 1:
+            changed[at % len(changed)] ^= 1 << int(rng.integers(0, 8))
+        elif action == 2:
+            del changed[at : at + int(rng.integers(1, 9))]
+        elif action == 3:
+            changed[at:at] = bytes(rng.integers(0, 256, int(rng.integers(1, 5)), np.uint8))
+        else:
+            changed[at : at + 2] = bytes((0xFF, int(rng.integers(0, 256))))
+    return bytes(changed)

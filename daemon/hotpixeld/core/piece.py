@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from hotpixeld.core.box import Box
 from hotpixeld.core.fill import Expectation, expectations, fields_of
-from hotpixeld.core.spoiled import Box, Spot
+from hotpixeld.core.spoiled import Spot
 from hotpixeld.core.visible import Standing, Strength, standings, strength
 
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -188,6 +189,11 @@ class _Laid:
         return *masks, self.usual.tobytes(), self.others.tobytes()
 
 
+def seen_round(box: Box, shape: tuple[int, ...]) -> Box:
+    """Return the part of a frame of ``shape`` outside of which `cut` reads nothing for ``box``."""
+    return box.widened(max(_WIDEST_MARGIN_PX, _SURROUNDINGS_PX), shape)
+
+
 def cut(frame: Frame, boxes: Sequence[tuple[Box, Spot]], spots: Spots) -> list[Piece | None]:
     """Cut the windows round boxes out of the frame; None: nothing to do there, or to tell by."""
     pieces: list[Piece | None] = [None] * len(boxes)
@@ -237,7 +243,7 @@ def _laid_out(shape: tuple[int, ...], box: Box, spot: Spot, spots: Spots) -> _La
     """Lay the spot's profile and usual reach, and the others' spread, on the box's surroundings."""
     if not spot.doubtful[box.within(spot.rows, spot.columns)].any():
         return None
-    widest = box.widened(_WIDEST_MARGIN_PX, shape)
+    widest = seen_round(box, shape)
     size = (widest.bottom - widest.top, widest.right - widest.left, shape[2])
     profile, usual, others = np.zeros(size), np.zeros(size), np.zeros(size)
     for each in spots.overlapping(widest):

@@ -6,9 +6,10 @@ from typing import Literal
 
 import numpy as np
 
+from hotpixeld.core.box import Box
 from hotpixeld.core.defects import FootprintPixel
 from hotpixeld.core.patch import Patch
-from hotpixeld.core.piece import Changes, Frame, Spots, cut
+from hotpixeld.core.piece import Changes, Frame, Spots, cut, seen_round
 from hotpixeld.core.spoiled import Footprint, spots_of
 
 When = Literal["visible", "always"]
@@ -55,6 +56,12 @@ def repair_patch(
     return _patch(frame, changed)
 
 
+def seen_for(footprints: Sequence[Footprint], shape: tuple[int, ...]) -> list[Box]:
+    """Return the parts of a frame of ``shape`` outside of which `repair_patch` reads nothing."""
+    spots = spots_of(footprints, [1.0] * len(footprints), shape)
+    return [seen_round(spot.box, shape) for spot in spots]
+
+
 def _patch(frame: Frame, changed: Sequence[Changes]) -> Patch:
     """Join the changes; where several change a pixel, the last one holds."""
     if not changed:
@@ -80,7 +87,12 @@ def footprint_at(frame: Frame, row: int, column: int) -> tuple[FootprintPixel, .
     ValueError
         The position lies outside the frame.
     """
-    height, width, channels = frame.shape
+    return bare_footprint(frame.shape, row, column)
+
+
+def bare_footprint(shape: tuple[int, ...], row: int, column: int) -> tuple[FootprintPixel, ...]:
+    """Do as `footprint_at` for a frame of ``shape``, (height, width, channels)."""
+    height, width, channels = shape
     if not (0 <= row < height and 0 <= column < width):
         raise ValueError(f"({column},{row}) lies outside {width}x{height} pixels")
     return (FootprintPixel(row, column, (0.0,) * channels, (True,) * channels),)

@@ -1,13 +1,13 @@
 """Where defects may have spoiled a frame: footprints merged, with the pixels round them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from hotpixeld.core.box import Box
 from hotpixeld.core.defects import FootprintPixel
 from hotpixeld.core.fill import falloff
 
@@ -18,54 +18,6 @@ _REACH_PX = 3
 _WITHIN_REACH = np.array([(r, c) for r in range(-3, 4) for c in range(-3, 4) if r**2 + c**2 <= 10])
 _LONE_USUAL = falloff(np.hypot(*_WITHIN_REACH.T))
 _STRONG = 0.5  # of the greatest excess
-
-
-@dataclass(frozen=True)
-class Box:
-    """Rows ``top <= row < bottom`` and columns ``left <= column < right``."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    def widened(self, margin_px: int, shape: tuple[int, ...]) -> "Box":
-        """Return the box with a margin, within a frame of ``shape``."""
-        return Box(
-            max(0, self.top - margin_px),
-            max(0, self.left - margin_px),
-            min(shape[0], self.bottom + margin_px),
-            min(shape[1], self.right + margin_px),
-        )
-
-    def within(
-        self, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.bool_]:
-        """Tell which places lie in the box."""
-        down = (rows >= self.top) & (rows < self.bottom)
-        inside: npt.NDArray[np.bool_] = down & (columns >= self.left) & (columns < self.right)
-        return inside
-
-    def within_box(self, other: "Box") -> tuple[slice, slice]:
-        """Return the box as the rows and columns of one that holds it."""
-        return (
-            slice(self.top - other.top, self.bottom - other.top),
-            slice(self.left - other.left, self.right - other.left),
-        )
-
-    def of(self, frame: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        """Return the frame's part."""
-        return frame[self.top : self.bottom, self.left : self.right]
-
-    def pieces(self, most_px: int) -> Iterator["Box"]:
-        """Cut the box into even pieces of at most ``most_px`` rows and columns."""
-        down = -(-(self.bottom - self.top) // most_px)
-        across = -(-(self.right - self.left) // most_px)
-        rows = np.linspace(self.top, self.bottom, down + 1).astype(int).tolist()
-        columns = np.linspace(self.left, self.right, across + 1).astype(int).tolist()
-        for top, bottom in pairwise(rows):
-            for left, right in pairwise(columns):
-                yield Box(top, left, bottom, right)
 
 
 @dataclass(frozen=True)

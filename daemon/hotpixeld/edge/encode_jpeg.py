@@ -13,11 +13,14 @@ from PIL import Image, JpegImagePlugin
 
 from hotpixeld.core.jpeg import JpegUnsupported, repair_blocks
 from hotpixeld.core.jpeg.markers import APP0, APP14, COM, SOI, JpegLayout, Segment
+from hotpixeld.core.jpeg.opened import OpenedJpeg
+from hotpixeld.core.jpeg.rewrite import repair_opened
 from hotpixeld.core.patch import Patch
 from hotpixeld.edge import exif, mpf, reasons
 from hotpixeld.edge.copies import EncodedCopy
 from hotpixeld.edge.jpegfile import image_digest, read_layout
 from hotpixeld.edge.photo import Photo
+from hotpixeld.edge.surroundings import UndecodedJpeg
 from hotpixeld.errors import PhotoError
 
 JpegMethod = Literal["blocks", "reencode", "quality"]
@@ -53,15 +56,37 @@ def _by_blocks(photo: Photo, patch: Patch, layout: JpegLayout) -> EncodedCopy:
     coded anew as a whole; the multi-picture index is put right, the only bytes of the header that
     ever change.
     """
-    notes = ["the other images are copied"] if photo.pages > 1 else []
-    data = repair_blocks(photo.data, patch, layout)
-    longer = len(data) - len(photo.data)
-    moved = layout.with_longer_scan(longer)
+    data, moved, note = _in_place(
+        repair_blocks(photo.data, patch, layout), photo.data, layout, photo.pages
+    )
+    return EncodedCopy(data, "", "blocks", note, image_digest(data, moved))
+
+
+def repaired_undecoded(jpeg: UndecodedJpeg, opened: OpenedJpeg, patch: Patch) -> EncodedCopy:
+    """Return the copy of a JPEG that was not decoded as a whole, block by block.
+
+    ``opened`` is its file with the MCUs found that ``patch`` touches.
+
+    Raises
+    ------
+    JpegUnsupported
+        That cannot be done.
+    """
+    data, _, note = _in_place(repair_opened(opened, patch), jpeg.data, jpeg.layout, jpeg.pages)
+    return EncodedCopy(data, "", "blocks", note)
+
+
+def _in_place(
+    data: bytes, original: bytes, layout: JpegLayout, pages: int
+) -> tuple[bytes, JpegLayout, str]:
+    """Return a repaired file with its index put right, its layout, and what is to be said."""
+    notes = ["the other images are copied"] if pages > 1 else []
+    longer = len(data) - len(original)
+    moved = layout.with_longer_scan(longer) if longer else layout
     if longer and data[moved.end :]:
         data = mpf.moved(data, moved, layout)
         notes.append(f"what follows the picture has moved by {longer} bytes")
-    digest = image_digest(data, moved)
-    return EncodedCopy(data, "", "blocks", "; ".join(notes), digest)
+    return data, moved, "; ".join(notes)
 
 
 def reencode(

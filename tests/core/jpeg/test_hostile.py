@@ -9,7 +9,7 @@ import pytest
 from hotpixeld.core.jpeg import JpegUnsupported, repair_blocks
 from hotpixeld.core.jpeg.markers import read_layout
 from hotpixeld.core.patch import Patch
-from jpegmaker import VARIANTS, coefficients, frame_of, header_of, spotless
+from jpegmaker import VARIANTS, coefficients, damaged, frame_of, header_of, spotless
 
 FUZZED = [name for name in VARIANTS if name != "several chunks"]
 ALLOWED_BYTES = 64 << 20  # such a small file must not ask for more
@@ -36,24 +36,6 @@ def assert_right(data: bytes, repaired: bytes, patch: Patch) -> None:
     for before, after, component in planes:
         for row, column in np.argwhere((before != after).any(axis=(2, 3))).tolist():
             assert (row // component.down, column // component.across) in mcus
-
-
-def damaged(data: bytes, rng: np.random.Generator) -> bytes:
-    """Flip some bits, drop, double or overwrite a few bytes, mostly in the header."""
-    changed = bytearray(data)
-    end = len(changed) if rng.random() < 0.5 else min(len(changed), 700)
-    for _ in range(int(rng.integers(1, 4))):
-        at = int(rng.integers(0, end))
-        action = int(rng.integers(0, 5))
-        if action <= 1:
-            changed[at % len(changed)] ^= 1 << int(rng.integers(0, 8))
-        elif action == 2:
-            del changed[at : at + int(rng.integers(1, 9))]
-        elif action == 3:
-            changed[at:at] = bytes(rng.integers(0, 256, int(rng.integers(1, 5)), np.uint8))
-        else:
-            changed[at : at + 2] = bytes((0xFF, int(rng.integers(0, 256))))
-    return bytes(changed)
 
 
 def cases(count: int, seed: int) -> Iterator[tuple[str, bytes]]:

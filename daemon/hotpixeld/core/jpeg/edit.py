@@ -5,6 +5,8 @@ frequencies it does not touch stay. The plane it is measured on is never clipped
 overshoots, and its surroundings undershoot, where the decoder shows 255 and 0.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -99,31 +101,40 @@ def edited(
     """
     targets = component_values(values_dn, header.colour)
     result = blocks.copy()
-    at = 0
+    owners = np.array(header.block_components)
+    steps = [component.quantisation.astype(np.float64) for component in header.components]
+    alike = defaultdict[tuple[int, int], list[int]](list)
     for index, component in enumerate(header.components):
-        count = component.across * component.down
-        steps = component.quantisation.astype(np.float64)
-        mine = slice(at, at + count)
-        natural = np.empty((len(blocks), count, 64), np.int64)
-        natural[:, :, ZIGZAG] = blocks[:, mine]
-        spatial = (natural * steps) @ _BASIS + 128
-        planes = _plane(spatial, component.down, component.across)
-        wanted = _wanted(
-            planes,
-            mcus,
-            targets[:, index],
-            (header.down // component.down, header.across // component.across),
-        )
-        change = _blocks(wanted, component.down, component.across)
-        whole = _whole_steps(change.reshape(-1, 64), steps)
-        changed = natural + whole.reshape(natural.shape)
-        low, high = np.full(64, _AC_RANGE[0]), np.full(64, _AC_RANGE[1])
-        low[0], high[0] = _DC_RANGE
-        low, high = np.minimum(low, natural), np.maximum(high, natural)
-        clipped = np.minimum(np.maximum(changed, low), high)
-        result[:, mine] = clipped[:, :, ZIGZAG]
-        at += count
+        alike[component.down, component.across].append(index)
+    for (down, across), indices in alike.items():
+        factors = (header.down // down, header.across // across)
+        planes = []
+        for index in indices:
+            natural = _natural(blocks[:, owners == index])
+            planes.append(_plane((natural * steps[index]) @ _BASIS + 128, down, across))
+        changes = _wanted(planes, mcus, targets[:, indices], factors)
+        for index, wanted in zip(indices, changes, strict=True):
+            change = _blocks(wanted, down, across)
+            whole = _whole_steps(change.reshape(-1, 64), steps[index])
+            natural = _natural(blocks[:, owners == index])
+            result[:, owners == index] = _in_range(natural, whole.reshape(natural.shape))
     return result
+
+
+def _natural(blocks: Blocks) -> Blocks:
+    """Return blocks in the order of the scan in that of the frequencies."""
+    natural = np.empty(blocks.shape, np.int64)
+    natural[..., ZIGZAG] = blocks
+    return natural
+
+
+def _in_range(natural: Blocks, steps_more: Blocks) -> Blocks:
+    """Return the changed blocks, clipped, in the order of the scan."""
+    low, high = np.full(64, _AC_RANGE[0]), np.full(64, _AC_RANGE[1])
+    low[0], high[0] = _DC_RANGE
+    low, high = np.minimum(low, natural), np.maximum(high, natural)
+    clipped: Blocks = np.minimum(np.maximum(natural + steps_more, low), high)
+    return clipped[..., ZIGZAG]
 
 
 def _plane(blocks: _Floats, down: int, across: int) -> _Floats:
@@ -138,30 +149,45 @@ def _blocks(plane: _Floats, down: int, across: int) -> _Floats:
     return grid.reshape(-1, down * across, 64)
 
 
-def _wanted(planes: _Floats, mcus: Mcus, targets: _Floats, factors: tuple[int, int]) -> _Floats:
-    """Return how much each sample (t, rows, columns) must change to show the targets."""
-    wanted = np.zeros_like(planes)
+def _wanted(
+    planes: Sequence[_Floats], mcus: Mcus, targets: _Floats, factors: tuple[int, int]
+) -> list[_Floats]:
+    """Return how much each sample must change to show the targets.
+
+    Parameters
+    ----------
+    planes : sequence of (t, rows, columns) float64
+        Of components that are sampled alike.
+    targets : (n, components) float64
+        What each pixel is to show of them.
+    factors : (int, int)
+        How many pixels down and across a sample stands for.
+    """
     down, across = factors
+    changes = [np.zeros_like(plane) for plane in planes]
     if down == across == 1:
         place = (mcus.which, mcus.rows, mcus.columns)
-        wanted[place] = targets - planes[place]
-        return wanted
-    all_rows = _taps(mcus.rows, planes.shape[1], down)
-    all_columns = _taps(mcus.columns, planes.shape[2], across)
-    shown = np.einsum("ny,nyx,nx->n", all_rows, planes[mcus.which], all_columns)
-    missing = targets - shown
+        for change, plane, target in zip(changes, planes, targets.T, strict=True):
+            change[place] = target - plane[place]
+        return changes
+    all_rows = _taps(mcus.rows, planes[0].shape[1], down)
+    all_columns = _taps(mcus.columns, planes[0].shape[2], across)
+    shown = [np.einsum("ny,nyx,nx->n", all_rows, p[mcus.which], all_columns) for p in planes]
+    missing = targets - np.stack(shown, axis=1)
     order = np.argsort(mcus.which, kind="stable")
-    bounds = np.searchsorted(mcus.which[order], np.arange(len(planes) + 1))
+    bounds = np.searchsorted(mcus.which[order], np.arange(len(planes[0]) + 1))
     for mcu, (start, stop) in enumerate(pairwise(bounds.tolist())):
         pixels = order[start:stop]
-        own = np.zeros(planes.shape[1:], bool)
+        own = np.zeros(planes[0].shape[1:], bool)
         own[mcus.rows[pixels] // down, mcus.columns[pixels] // across] = True
         matrix = (all_rows[pixels][:, :, None] * all_columns[pixels][:, None])[:, own]
         if matrix.shape == (1, 1):  # the most frequent by far
-            wanted[mcu][own] = missing[pixels] / matrix[0]
+            solved = missing[pixels] / matrix
         else:
-            wanted[mcu][own] = np.linalg.lstsq(matrix, missing[pixels], rcond=1e-3)[0]
-    return wanted
+            solved = np.linalg.lstsq(matrix, missing[pixels], rcond=1e-3)[0]
+        for change, values in zip(changes, solved.T, strict=True):
+            change[mcu][own] = values
+    return changes
 
 
 def _taps(places: npt.NDArray[np.intp], samples: int, factor: int) -> _Floats:

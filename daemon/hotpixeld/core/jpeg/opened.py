@@ -1,14 +1,14 @@
-"""A restart interval with the places and coefficients of some of its MCUs."""
+"""A file of which some MCUs were found: their places and coefficients, by restart interval."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from hotpixeld.core.jpeg.blocks import Blocks, Numbers, read_blocks
+from hotpixeld.core.jpeg.blocks import Blocks, Numbers, coding_of, read_blocks
 from hotpixeld.core.jpeg.parse import Component, Header
-from hotpixeld.core.jpeg.scan import Interval
+from hotpixeld.core.jpeg.scan import Interval, intervals
 from hotpixeld.core.jpeg.walk import Coding, Places, walk
 
 
@@ -66,13 +66,70 @@ class OpenedInterval:
         return blocks.reshape(*starts.shape, 64)
 
 
+@dataclass(frozen=True)
+class OpenedJpeg:
+    """A file with those of its restart intervals that hold wanted MCUs, walked.
+
+    Attributes
+    ----------
+    data : bytes
+        The whole file.
+    numbers : (t,) intp
+        The wanted MCUs of the picture, rising.
+    parts : tuple of OpenedInterval
+        Rising.
+    """
+
+    data: bytes
+    header: Header
+    numbers: Numbers
+    parts: tuple[OpenedInterval, ...]
+
+    @property
+    def blocks(self) -> Blocks:
+        """The wanted MCUs, (t, blocks, 64), DC absolute."""
+        return np.concatenate([part.blocks for part in self.parts])
+
+    @property
+    def every(self) -> int:
+        """How many MCUs an interval holds, the last one excepted."""
+        return self.header.restart_interval or self.header.mcus
+
+    @cached_property
+    def _by_first(self) -> dict[int, OpenedInterval]:
+        return {part.interval.first_mcu: part for part in self.parts}
+
+    def part_from(self, first_mcu: int) -> OpenedInterval:
+        """Return the interval with wanted MCUs that begins so."""
+        return self._by_first[first_mcu]
+
+    def only(self, numbers: Numbers) -> "OpenedJpeg":
+        """Return the same with no other MCUs wanted than ``numbers``, rising, of those that are."""
+        parts = (replace(part, local=part.interval.local_of(numbers)) for part in self.parts)
+        return replace(self, numbers=numbers, parts=tuple(p for p in parts if len(p.local)))
+
+
+def open_mcus(data: bytes, header: Header, numbers: Numbers) -> OpenedJpeg:
+    """Find the MCUs ``numbers`` (rising) of the picture.
+
+    Raises
+    ------
+    JpegUnsupported
+        ``scan-damaged``, ``too-large``.
+    """
+    coding, cuts = coding_of(header), intervals(data, header)
+    every = header.restart_interval or header.mcus
+    touched = np.unique(numbers // every)
+    parts = (open_interval(data, header, coding, cuts[cut], numbers) for cut in touched)
+    return OpenedJpeg(data, header, numbers, tuple(parts))
+
+
 def open_interval(
     data: bytes, header: Header, coding: Coding, interval: Interval, numbers: Numbers
 ) -> OpenedInterval:
     """Walk one restart interval and find those of the picture's MCUs ``numbers`` that it holds."""
     stream = interval.unstuffed(data)
-    local = numbers - interval.first_mcu
-    local = local[(local >= 0) & (local < interval.mcus)]
+    local = interval.local_of(numbers)
     known = np.unique(np.concatenate([local - 1, local, local + 1]))
     known = known[(known >= 0) & (known < interval.mcus)]
     places = walk(stream, coding, interval.mcus, known.astype(np.int64))

@@ -77,15 +77,16 @@ def coded(part: OpenedInterval, pieces: Pieces) -> list[Replacement]:
         The file's tables have no code for a value.
     """
     bits, widths = _written(part, pieces)
-    at = np.concatenate([[0], np.cumsum(widths)])
+    at = [0, *np.cumsum(widths).tolist()]
     apart = np.flatnonzero(pieces.starts[1:] != pieces.ends[:-1]) + 1
     bounds = [0, *apart.tolist(), len(widths)]
+    starts, ends = pieces.starts.tolist(), pieces.ends.tolist()
     return [
         Replacement(
-            int(pieces.starts[first]),
-            int(pieces.ends[stop - 1]),
+            starts[first],
+            ends[stop - 1],
             np.packbits(bits[at[first] : at[stop]]),
-            int(at[stop] - at[first]),
+            at[stop] - at[first],
         )
         for first, stop in pairwise(bounds)
     ]

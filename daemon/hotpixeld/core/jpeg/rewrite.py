@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hotpixeld.core.jpeg.blocks import Blocks, NoCodeError, Numbers, coding_of
+from hotpixeld.core.jpeg.blocks import Blocks, NoCodeError
 from hotpixeld.core.jpeg.codable import made_codable
 from hotpixeld.core.jpeg.edit import (
     edited,
@@ -17,10 +17,10 @@ from hotpixeld.core.jpeg.edit import (
     touched_mcus,
 )
 from hotpixeld.core.jpeg.markers import JpegLayout, read_layout
-from hotpixeld.core.jpeg.opened import OpenedInterval, open_interval
+from hotpixeld.core.jpeg.opened import OpenedJpeg, open_mcus
 from hotpixeld.core.jpeg.parse import Header, read_header
 from hotpixeld.core.jpeg.recode import coded, pieces_of
-from hotpixeld.core.jpeg.scan import intervals, stuffed
+from hotpixeld.core.jpeg.scan import stuffed
 from hotpixeld.core.jpeg.splice import spliced
 from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 from hotpixeld.core.jpeg.verify import check
@@ -62,75 +62,72 @@ def repair_blocks(data: bytes, patch: Patch, layout: JpegLayout | None = None) -
         return data
     header = read_header(data, layout or read_layout(data))
     _check_fit(header, patch)
+    return repair_opened(open_mcus(data, header, touched_mcus(header, patch).numbers), patch)
+
+
+def repair_opened(opened: OpenedJpeg, patch: Patch) -> bytes:
+    """Do as `repair_blocks`, of whose file the MCUs that ``patch`` touches were found already."""
+    if not len(patch):
+        return opened.data
+    header = opened.header
+    _check_fit(header, patch)
     mcus = touched_mcus(header, patch)
 
     def edit(blocks: Blocks) -> Blocks:
         return edited(header, mcus, blocks, patch.values_dn)
 
-    return recoded(data, header, mcus.numbers, edit)
+    return recoded(opened.only(mcus.numbers), edit)
 
 
-def recoded(data: bytes, header: Header, numbers: Numbers, edit: Edit) -> bytes:
-    """Return the file with the blocks of the MCUs ``numbers`` (rising) changed.
+def recoded(opened: OpenedJpeg, edit: Edit) -> bytes:
+    """Return the file with the blocks of the wanted MCUs changed.
 
     Coefficients that the file's tables have no code for are moved to the nearest that they have.
     If the file grew, its least new coefficients are dropped until it fits; where that is not enough
     or spoils the repair, it grows.
     """
-    coding = coding_of(header)
-    cuts = intervals(data, header)
-    every = header.restart_interval or header.mcus
-    opened = [
-        open_interval(data, header, coding, cuts[cut], numbers)
-        for cut in np.unique(numbers // every)
-    ]
-    old = np.concatenate([part.blocks for part in opened])
+    header, length = opened.header, len(opened.data)
+    old = opened.blocks
     new = edit(old)
     try:
-        result, kept = _coded(data, header, opened, numbers, new)
+        result, kept = _coded(opened, new)
         fitted, fewer = result, kept
-        if len(result) > len(data):
-            fitted, fewer = _fitted(data, result, header, opened, numbers, kept)
+        if len(result) > length:
+            fitted, fewer = _fitted(opened, result, kept)
     except NoCodeError as error:
         raise JpegUnsupported("no-code", str(error)) from error
     if not stands_for(header, old, new, kept):
         raise JpegUnsupported("no-code", "what the tables can code is too far from the repair")
-    if len(fitted) <= len(data) and stands_for(header, old, new, fewer):
+    if len(fitted) <= length and stands_for(header, old, new, fewer):
         result, kept = fitted, fewer
-    check(data, result, header, opened, numbers, kept)
+    check(opened, result, kept)
     return result
 
 
-def _fitted(  # noqa: PLR0917  as `_coded`, and what it made
-    data: bytes,
-    result: bytes,
-    header: Header,
-    opened: list[OpenedInterval],
-    numbers: Numbers,
-    kept: Blocks,
-) -> tuple[bytes, Blocks]:
+def _fitted(opened: OpenedJpeg, result: bytes, kept: Blocks) -> tuple[bytes, Blocks]:
     """Drop the least coefficients of the touched MCUs until the file is as long as it was."""
-    order, dropped = least_coefficients(header, kept), 0
-    while len(result) > len(data) and dropped < len(order):
-        more = 2 * (len(result) - len(data))  # dropping one saves about four bits
+    order, dropped = least_coefficients(opened.header, kept), 0
+    while (longer := len(result) - len(opened.data)) > 0 and dropped < len(order):
+        more = 2 * longer  # dropping one saves about four bits
         kept = kept.copy()
         kept.reshape(-1)[order[dropped : dropped + more]] = 0
         dropped += more
-        result, kept = _coded(data, header, opened, numbers, kept)
+        result, kept = _coded(opened, kept)
     return result, kept
 
 
-def _coded(
-    data: bytes, header: Header, opened: list[OpenedInterval], numbers: Numbers, new: Blocks
-) -> tuple[bytes, Blocks]:
+def _coded(opened: OpenedJpeg, new: Blocks) -> tuple[bytes, Blocks]:
     """Assemble the file, with the blocks as they could be coded."""
     try:
-        return _assembled(data, header, opened, numbers, new), new
+        return _assembled(opened, new), new
     except NoCodeError:
         kept = np.concatenate(
-            [made_codable(part, part.local, new[part.held(numbers)]) for part in opened]
+            [
+                made_codable(part, part.local, new[part.held(opened.numbers)])
+                for part in opened.parts
+            ]
         )
-        return _assembled(data, header, opened, numbers, kept), kept
+        return _assembled(opened, kept), kept
 
 
 def _check_fit(header: Header, patch: Patch) -> None:
@@ -141,17 +138,12 @@ def _check_fit(header: Header, patch: Patch) -> None:
         raise ValueError(f"the patch reaches beyond {header.width}x{header.height} pixels")
 
 
-def _assembled(
-    data: bytes,
-    header: Header,
-    opened: list[OpenedInterval],
-    numbers: Numbers,
-    new: Blocks,
-) -> bytes:
+def _assembled(opened: OpenedJpeg, new: Blocks) -> bytes:
     """Return the file with the new blocks in the opened intervals."""
+    data, header = opened.data, opened.header
     pieces, at = list[bytes | memoryview](), 0
-    for part in opened:
-        replacements = coded(part, pieces_of(part, new[part.held(numbers)]))
+    for part in opened.parts:
+        replacements = coded(part, pieces_of(part, new[part.held(opened.numbers)]))
         scan = stuffed(spliced(part.stream, replacements, part.places.end))
         pieces += [data[at : part.interval.start], scan.data]
         at = part.interval.end - part.interval.fill

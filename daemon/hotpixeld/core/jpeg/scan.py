@@ -30,6 +30,11 @@ class Interval:
     mcus: int
     fill: int
 
+    def local_of(self, numbers: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Return those of the picture's MCUs that it holds, numbered from its first."""
+        local = numbers - self.first_mcu
+        return local[(local >= 0) & (local < self.mcus)]
+
     def unstuffed(self, data: bytes) -> npt.NDArray[np.uint8]:
         """Return the interval's entropy-coded bytes, without stuffing and fill bytes."""
         start, end = self.start, self.end - self.fill

@@ -18,11 +18,11 @@ class Replacement:
     length: int
 
 
-class _Bits:
+class Bits:
     """A growing stream of bits."""
 
     def __init__(self, capacity_bytes: int) -> None:
-        self._bytes = np.zeros(capacity_bytes, np.uint8)
+        self._bytes = np.empty(capacity_bytes, np.uint8)
         self.length = 0
 
     def put(self, source: npt.NDArray[np.uint8], start: int, end: int) -> None:
@@ -35,7 +35,7 @@ class _Bits:
             return
         piece = _shifted(source, start, end, self.length & 7)
         at = self.length >> 3
-        self._bytes[at] |= piece[0]
+        self._bytes[at] = piece[0] | (self._bytes[at] if self.length & 7 else 0)
         self._bytes[at + 1 : at + len(piece)] = piece[1:]
         self.length += end - start
 
@@ -88,7 +88,7 @@ def spliced(
         stray bytes that some cameras leave after it are kept.
     """
     room = sum(len(replacement.coded) + 1 for replacement in replacements)
-    bits = _Bits(len(stream) + room + 16)
+    bits = Bits(len(stream) + room + 16)
     at = 0
     for replacement in replacements:
         bits.put(stream, at, replacement.start)

@@ -11,23 +11,15 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from hotpixeld.core.jpeg.blocks import Blocks, Numbers, read_blocks
-from hotpixeld.core.jpeg.opened import OpenedInterval
-from hotpixeld.core.jpeg.parse import Header
+from hotpixeld.core.jpeg.blocks import Blocks, read_blocks
+from hotpixeld.core.jpeg.opened import OpenedInterval, OpenedJpeg
 from hotpixeld.core.jpeg.recode import Pieces, pieces_of, widths_of
 from hotpixeld.core.jpeg.scan import intervals
 from hotpixeld.core.jpeg.splice import same_bits
 from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 
 
-def check(  # noqa: PLR0917  old, new, and what lies between
-    data: bytes,
-    result: bytes,
-    header: Header,
-    opened: list[OpenedInterval],
-    numbers: Numbers,
-    new: Blocks,
-) -> None:
+def check(opened: OpenedJpeg, result: bytes, new: Blocks) -> None:
     """Read the result as a decoder would and hold it against the old file, bit by bit.
 
     Raises
@@ -36,27 +28,21 @@ def check(  # noqa: PLR0917  old, new, and what lies between
         ``check-failed``: a fault of this program; the caller falls back to coding the file anew.
     """
     try:
-        fine = _holds(data, result, header, opened, numbers, new)
+        fine = _holds(opened, result, new)
     except JpegUnsupported:
         fine = False
     if not fine:
         raise JpegUnsupported("check-failed", "the repaired scan does not read as it should")
 
 
-def _holds(  # noqa: PLR0917  as above
-    data: bytes,
-    result: bytes,
-    header: Header,
-    opened: list[OpenedInterval],
-    numbers: Numbers,
-    new: Blocks,
-) -> bool:
+def _holds(opened: OpenedJpeg, result: bytes, new: Blocks) -> bool:
+    data, header = opened.data, opened.header
     end = header.scan_end + len(result) - len(data)
     fine = result[: header.scan_start] == data[: header.scan_start]
     fine &= result[end:] == data[header.scan_end :]
     while end > header.scan_start and result[end - 1] == 0xFF:  # fill bytes
         end -= 1
-    by_start = {part.interval.first_mcu: part for part in opened}
+    by_start = {part.interval.first_mcu: part for part in opened.parts}
     cuts = zip(
         intervals(data, header), intervals(result, replace(header, scan_end=end)), strict=True
     )
@@ -65,7 +51,7 @@ def _holds(  # noqa: PLR0917  as above
         if part is None:
             fine &= data[old_cut.start : old_cut.end] == result[new_cut.start : new_cut.end]
         else:
-            wanted = new[part.held(numbers)]
+            wanted = new[part.held(opened.numbers)]
             fine &= _interval_holds(part, new_cut.unstuffed(result), wanted)
     return fine
 
