@@ -204,7 +204,7 @@ PyObject *find_marker(PyObject *self, PyObject *arguments)
     const uint8_t *bytes = data.buf;
     for (Py_ssize_t at = start; found < 0 && at < data.len - 1; at++) {
         uint64_t eight_bytes;
-        while (data.len - at >= 9 && (memcpy(&eight_bytes, bytes + at, 8), !has_ff(eight_bytes)))
+        while (data.len - at > 9 && (memcpy(&eight_bytes, bytes + at, 8), !has_ff(eight_bytes)))
             at += 8;
         uint8_t next = bytes[at + 1];
         if (bytes[at] == 0xff && next != 0 && next != 0xff && (next < 0xd0 || next > 0xd7))

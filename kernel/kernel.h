@@ -1,5 +1,5 @@
-/* The compiled arithmetic: what moments.py, residual.py, jpeg/, fields.py and screening.py do, to
- * the same bits, faster.
+/* The compiled arithmetic: what moments.py, residual.py, jpeg/, fields.py, screening.py and
+ * matched.py do, to the same bits, faster.
  *
  * Optional: without it numpy does the same. Every function checks the shape, the type and the
  * length of all that it is given before it touches a value, allocates before it changes one, and
@@ -95,5 +95,6 @@ PyObject *steadiness(PyObject *self, PyObject *arguments); /* steadiness.c */
 PyObject *block_sums(PyObject *self, PyObject *arguments); /* screening.c */
 PyObject *phase_sums(PyObject *self, PyObject *arguments);
 PyObject *screen(PyObject *self, PyObject *arguments);
+PyObject *matched(PyObject *self, PyObject *arguments); /* matched.c */
 
 #endif

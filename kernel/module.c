@@ -32,6 +32,8 @@ static PyMethodDef methods[] = {
     {"screen", screen, METH_VARARGS,
      "screen((residual, steadiness), inverses, phases, (screen, share, most), ((places, levels), "
      "(places, levels))) -> how many stand off, and how many are calm."},
+    {"matched", matched, METH_VARARGS,
+     "matched(values, weights, out): rows without the first and the last through the filter."},
     {NULL, NULL, 0, NULL},
 };
 

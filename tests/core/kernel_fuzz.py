@@ -183,6 +183,13 @@ def _sums_over_blocks(kernel: ModuleType, generator: np.random.Generator) -> Non
     kernel.phase_sums(values, _any_array(generator, blocks, np.float32), 9.0, total, size)
 
 
+def _matched(kernel: ModuleType, generator: np.random.Generator) -> None:
+    height, width, _ = _shape(generator)
+    values = _any_array(generator, (height + 2, width, 3), np.int32)
+    weights = _any_array(generator, (3, 9), np.float32)
+    kernel.matched(values, weights, _any_array(generator, (height, width, 3), np.int16))
+
+
 def _screen(kernel: ModuleType, generator: np.random.Generator) -> None:
     height, width, channels = _shape(generator)
     blocks = -(-height // 16), -(-width // 16), channels
@@ -199,7 +206,18 @@ def _screen(kernel: ModuleType, generator: np.random.Generator) -> None:
     )
 
 
-CALLS = (_fold, _greys, _residuals, _sites, _walk, _bits, _steadiness, _sums_over_blocks, _screen)
+CALLS = (
+    _fold,
+    _greys,
+    _residuals,
+    _sites,
+    _walk,
+    _bits,
+    _steadiness,
+    _sums_over_blocks,
+    _screen,
+    _matched,
+)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from fakecamera import Defect, Development, FakeCamera
+from hotpixeld.core import kernel
 from hotpixeld.core.fields import combined
 from hotpixeld.core.matched import UNIT, Matched, is_matchable, weights_for
 from hotpixeld.core.moments import Moments
@@ -51,6 +52,20 @@ def test_every_value_is_the_weighed_sum_of_its_surroundings_in_all_channels() ->
         corners = part[0, 0] + part[0, 2] + part[2, 0] + part[2, 2]
         sums = np.stack([part[1, 1], beside, corners], axis=1).ravel()
         assert np.allclose(found[row, column], weights @ sums, atol=0.51)
+
+
+@pytest.mark.skipif(kernel.COMPILED is None, reason="the kernel is not built here")
+@pytest.mark.parametrize("shape", [(2, 5000), (5000, 2), (131, 97), (300, 64)])
+def test_the_kernel_and_numpy_give_the_same_bits(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(shape[0])
+    for most in (90, 2**15, 65_000 * 128):  # the last is as far as sums of residuals go
+        values = rng.integers(-most, most, (*shape, 3), np.int32, endpoint=True)
+        values[rng.random(shape) < 0.9] //= 500
+        field = Plain(values)
+        with kernel.using(None):
+            by_numpy = matched(field)
+        assert np.array_equal(by_numpy, matched(field))
+        assert len(np.unique(by_numpy)) > 100
 
 
 @pytest.mark.parametrize("alike", [0.0, 0.6, 0.95])

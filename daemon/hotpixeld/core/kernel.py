@@ -154,6 +154,15 @@ class Kernel(Protocol):
     ) -> tuple[int, int]:
         """Put places and levels beyond the screen in ``out``; return how many of either field."""
 
+    def matched(
+        self,
+        values: npt.NDArray[np.int32],
+        weights: npt.NDArray[np.float32],
+        out: npt.NDArray[np.int16],
+        /,
+    ) -> None:
+        """Put all rows but the first and the last, filtered, in ``out``."""
+
 
 def _built() -> Kernel | None:
     try:

@@ -13,6 +13,7 @@ good pixels hardly scatter do not decide, as the shape is only about known (Carl
 import numpy as np
 import numpy.typing as npt
 
+from hotpixeld.core import kernel
 from hotpixeld.core.evidence import overall_spread
 from hotpixeld.core.fields import Field, Progress
 from hotpixeld.core.screening import BAND_ROWS, MOST_SPREADS
@@ -53,6 +54,9 @@ class Matched:
         weights = weights_for(field)
 
         def work(rows: slice) -> None:
+            if (compiled := kernel.chosen()) is not None:
+                compiled.matched(_with_rows_beside(field, rows), weights, self._values[rows])
+                return
             step = max(1, _CHUNK_VALUES // width)
             for start in range(rows.start, rows.stop, step):
                 part = slice(start, min(start + step, rows.stop))
@@ -110,14 +114,11 @@ def _sums_around(field: Field, rows: slice, limits: npt.NDArray[np.int32] | None
 
     Beyond the frame it is mirrored. No value's size counts more than its channel's limit.
     """
-    height = field.shape[0]
-    top, bottom = max(0, rows.start - 1), min(height, rows.stop + 1)
-    values = field.values(slice(top, bottom))
+    values = _with_rows_beside(field, rows)
     if limits is not None:
         values = np.clip(values, -limits, limits)
-    beyond = (top - rows.start + 1, rows.stop + 1 - bottom)
     planes = np.ascontiguousarray(np.moveaxis(values, 2, 0), dtype=np.float32)
-    wide = np.pad(planes, ((0, 0), beyond, (1, 1)), mode="reflect")
+    wide = np.pad(planes, ((0, 0), (0, 0), (1, 1)), mode="reflect")
     sums = np.empty((_CHANNELS, 3, rows.stop - rows.start, field.shape[1]), np.float32)
     across = wide[..., :-2] + wide[..., 2:]
     sums[:, 0] = wide[:, 1:-1, 1:-1]
@@ -125,6 +126,15 @@ def _sums_around(field: Field, rows: slice, limits: npt.NDArray[np.int32] | None
     sums[:, 1] += across[:, 1:-1]
     np.add(across[:, :-2], across[:, 2:], out=sums[:, 2])
     return sums
+
+
+def _with_rows_beside(field: Field, rows: slice) -> npt.NDArray[np.int32]:
+    """Return (rows + 2, width, channels): one more above and below, mirrored beyond the frame."""
+    height = field.shape[0]
+    top, bottom = max(0, rows.start - 1), min(height, rows.stop + 1)
+    values = np.ascontiguousarray(field.values(slice(top, bottom)), np.int32)
+    beyond = top - rows.start + 1, rows.stop + 1 - bottom
+    return np.pad(values, (beyond, (0, 0), (0, 0)), mode="reflect") if any(beyond) else values
 
 
 def _weigh(sums: Planes, weights: npt.NDArray[np.float32], out: npt.NDArray[np.int16]) -> None:
