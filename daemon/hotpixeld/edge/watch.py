@@ -13,6 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Literal
 
+from hotpixeld.edge.bell import Bell
 from hotpixeld.edge.events import overflows_told
 from hotpixeld.edge.folder import Folder, FolderStatus
 from hotpixeld.edge.found import FoundFile, Identity, identity_at
@@ -110,6 +111,7 @@ class Watcher:
         self._names = Names(ignore, suffixes)
         self._room = Room(settle_s)
         self._hints: SimpleQueue[_Hint] = SimpleQueue()
+        self._bell = Bell()
         self._hints_lost = False
         self._folders = tuple(
             Folder(
@@ -136,9 +138,7 @@ class Watcher:
     def start(self) -> None:
         """Set the event watchers up, so that nothing from now on is missed; scans come later."""
         self._began_ns = int(self._wall() * 1e9)
-        self._cleanup.enter_context(
-            overflows_told(lambda: self._hints.put(_Hint(None, "", "overflow")))
-        )
+        self._cleanup.enter_context(overflows_told(lambda: self._say(_Hint(None, "", "overflow"))))
         for folder in self._folders:
             self._cleanup.callback(folder.stop)
             folder.supervise(self._clock())
@@ -151,7 +151,7 @@ class Watcher:
 
     def wake(self) -> None:
         """Let `next_photo` return at once; may be called from a signal handler."""
-        self._hints.put(_Hint(None, "", "wake"))
+        self._say(_Hint(None, "", "wake"))
 
     def next_photo(self, timeout_s: float) -> Path | None:
         """Return the next photo that is whole as far as can be seen without reading it.
@@ -172,7 +172,7 @@ class Watcher:
             now_s = self._clock()
             if path is not None or woken or now_s >= deadline_s:
                 return path
-            woken = self._wait(min(deadline_s, self._due_s()), now_s)
+            self._wait(min(deadline_s, self._due_s()), now_s)
         return None
 
     def read(self, path: Path, max_bytes: int = 1 << 32) -> WholeFile | NotYet:
@@ -247,9 +247,13 @@ class Watcher:
 
     def _put(self, folder: Folder, path: str, how: How | Literal["folder"]) -> None:
         if self._hints.qsize() < _HINTS_BOUND:
-            self._hints.put(_Hint(folder, path, how))
+            self._say(_Hint(folder, path, how))
         else:
             self._hints_lost = True
+
+    def _say(self, hint: _Hint) -> None:
+        self._hints.put(hint)
+        self._bell.ring()
 
     # in the caller's thread
 
@@ -258,17 +262,10 @@ class Watcher:
         room = self._room.due_s()
         return due if room is None else min(due, room)
 
-    def _wait(self, until_s: float, now_s: float) -> bool:
-        """Wait for a hint; return True if it says that the caller is wanted."""
-        if until_s <= now_s:
-            return False
-        try:
-            hint = self._hints.get(timeout=until_s - now_s)
-        except Empty:
-            if self._clock() - until_s > _STOPPED_S:
-                self._scan_all(self._clock())
-            return False
-        return self._take(hint)
+    def _wait(self, until_s: float, now_s: float) -> None:
+        rung = until_s <= now_s or self._bell.wait(until_s - now_s)
+        if not rung and self._clock() - until_s > _STOPPED_S:
+            self._scan_all(self._clock())
 
     def _take_hints(self) -> bool:
         woken = False
