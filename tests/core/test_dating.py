@@ -70,6 +70,34 @@ def test_a_stuck_pixels_onset_is_found_from_photos() -> None:
     assert 0.3 < shows_in(seen) <= 18 / 30
 
 
+def test_a_channel_in_which_the_scenes_are_restless_does_not_hide_the_onset_in_another() -> None:
+    missed, between = [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        residuals = rng.normal(0, 14, (40, 3))
+        residuals[:, 0] = rng.normal(0, 45, 40)
+        residuals[18:, 2] += 55
+        found = date(np.clip(residuals, -128, 128).astype(np.int16))
+        assert found.likely is not None
+        assert found.by is not None
+        missed.append(abs(found.likely - 18))
+        between.append((-1 if found.after is None else found.after) < 18 <= found.by)
+    assert np.mean(np.array(missed) <= 3) >= 0.95
+    assert np.mean(between) >= 0.95
+
+
+def test_one_photo_with_something_of_the_scene_at_the_site_is_not_the_onset() -> None:
+    missed = []
+    for seed in range(40):
+        residuals = np.random.default_rng(seed).normal(0, 14, (40, 3))
+        residuals[8] += 90
+        residuals[18:] += 50
+        found = date(np.clip(residuals, -128, 128).astype(np.int16))
+        assert found.likely is not None
+        missed.append(abs(found.likely - 18))
+    assert np.mean(np.array(missed) <= 3) >= 0.95
+
+
 def onsets_missed_by(seed: int) -> list[tuple[int, bool]]:
     defects = [
         Defect(20, 30, "hot", offset=0.02, onset=11),

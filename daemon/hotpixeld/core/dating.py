@@ -21,8 +21,8 @@ from hotpixeld.core.residual import RESIDUAL_LIMIT
 _GAIN = 2.0  # log evidence against earlier photos having it; of old defects 1 in 100 has more
 _GONE_GAIN = 10.0  # and against later ones: to let a defect go is the graver mistake
 _GONE_PHOTOS = 15  # fewer photos without it do not show that it has healed
-_NEARNESS = np.array([1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0])  # what a date off by up to 3 is worth
-_HARDLY_EARLIER, _HARDLY_LATER = 0.05, 0.1  # probability of an onset before or after what is said
+_NEARNESS = np.array([2.0, 3.0, 4.0, 5.0, 4.0, 3.0, 2.0])  # what a date off by up to 3 is worth
+_HARDLY_EARLIER, _HARDLY_LATER = 0.03, 0.06  # probability of an onset before or after what is said
 MOST_PHOTOS = 2000  # older observations say no more
 _GOOD_SIGMA = 20.0  # a good pixel's residuals: 1.25 local spreads, in 1/16
 _STRAY = 0.03  # of all photos, something of the scene stands off at the site
