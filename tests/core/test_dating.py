@@ -44,6 +44,21 @@ def test_a_defect_that_was_mapped_out_is_gone_and_was_last_seen_before(seed: int
     assert 26 <= found.last_seen <= 31
 
 
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("later_iso", [80, 800])
+def test_a_hot_pixel_is_gone_only_where_later_photos_would_show_it(
+    seed: int, later_iso: int
+) -> None:
+    residuals = np.random.default_rng(seed).normal(0, 14, (36, 3))
+    residuals[:14, 1] += 100  # 34 DN at ISO 800, so 4 DN at ISO 80
+    residuals[14:, 1] += 12 if later_iso == 80 else 0
+    around = np.tile(np.array([400, 400, 400, 3000], np.int16), (36, 1))
+    iso = np.where(np.arange(36) < 14, 800.0, float(later_iso))
+    light = Light(around, iso, np.full(36, 0.01))
+    found = date(np.clip(residuals, -128, 128).astype(np.int16), light)
+    assert found.gone == (later_iso == 800)
+
+
 def test_a_site_that_never_shows_has_no_dates() -> None:
     assert date(np.zeros((20, 3), np.int16)) == Dating(None, None, None, None, gone=False)
     assert date(np.zeros((0, 3), np.int16)) == Dating(None, None, None, None, gone=False)
