@@ -208,6 +208,7 @@ def dating_table(seeds: Sequence[int], photos: int = 40) -> str:
     """Return how well onsets of defects of 20 DN and more are dated."""
     errors: list[int] = []
     between: list[bool] = []
+    widths: list[int] = []
     for seed in seeds:
         rng = np.random.default_rng([seed, 5])
         plain = scattered(rng, 240, 320, 12, apart_px=30)
@@ -235,11 +236,13 @@ def dating_table(seeds: Sequence[int], photos: int = 40) -> str:
             errors.append(photos if found.likely is None else abs(found.likely - defect.onset))
             after, by = -1 if found.after is None else found.after, found.by or 0
             between.append(after < defect.onset <= by)
+            widths.append(by - after)
     within = [sum(error <= limit for error in errors) for limit in (1, 2, 3)]
-    shares = " | ".join(f"{count / max(1, len(errors)):.0%}" for count in within)
+    shares = " | ".join(f"{count / max(1, len(errors)):.1%}" for count in within)
     return (
-        "| onsets dated (>= 20 DN) | within 1 photo | 2 | 3 | between after and by |\n"
-        f"|---|---|---|---|---|\n| {len(errors)} | {shares} | {np.mean(between):.0%} |"
+        "| onsets dated (>= 20 DN) | within 1 photo | 2 | 3 | between after and by | apart |\n"
+        f"|---|---|---|---|---|---|\n| {len(errors)} | {shares} | {np.mean(between):.1%} | "
+        f"{np.median(widths):.0f} ({np.mean(widths):.1f}) |"
     )
 
 

@@ -44,6 +44,21 @@ def test_a_defect_that_was_mapped_out_is_gone_and_was_last_seen_before(seed: int
     assert 26 <= found.last_seen <= 31
 
 
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("later_iso", [80, 800])
+def test_a_hot_pixel_is_gone_only_where_later_photos_would_show_it(
+    seed: int, later_iso: int
+) -> None:
+    residuals = np.random.default_rng(seed).normal(0, 14, (36, 3))
+    residuals[:14, 1] += 100  # 34 DN at ISO 800, so 4 DN at ISO 80
+    residuals[14:, 1] += 12 if later_iso == 80 else 0
+    around = np.tile(np.array([400, 400, 400, 3000], np.int16), (36, 1))
+    iso = np.where(np.arange(36) < 14, 800.0, float(later_iso))
+    light = Light(around, iso, np.full(36, 0.01))
+    found = date(np.clip(residuals, -128, 128).astype(np.int16), light)
+    assert found.gone == (later_iso == 800)
+
+
 def test_a_site_that_never_shows_has_no_dates() -> None:
     assert date(np.zeros((20, 3), np.int16)) == Dating(None, None, None, None, gone=False)
     assert date(np.zeros((0, 3), np.int16)) == Dating(None, None, None, None, gone=False)
@@ -68,6 +83,34 @@ def test_a_stuck_pixels_onset_is_found_from_photos() -> None:
     assert found.likely is not None
     assert abs(found.likely - 12) <= 2
     assert 0.3 < shows_in(seen) <= 18 / 30
+
+
+def test_a_channel_in_which_the_scenes_are_restless_does_not_hide_the_onset_in_another() -> None:
+    missed, between = [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        residuals = rng.normal(0, 14, (40, 3))
+        residuals[:, 0] = rng.normal(0, 45, 40)
+        residuals[18:, 2] += 55
+        found = date(np.clip(residuals, -128, 128).astype(np.int16))
+        assert found.likely is not None
+        assert found.by is not None
+        missed.append(abs(found.likely - 18))
+        between.append((-1 if found.after is None else found.after) < 18 <= found.by)
+    assert np.mean(np.array(missed) <= 3) >= 0.95
+    assert np.mean(between) >= 0.95
+
+
+def test_one_photo_with_something_of_the_scene_at_the_site_is_not_the_onset() -> None:
+    missed = []
+    for seed in range(40):
+        residuals = np.random.default_rng(seed).normal(0, 14, (40, 3))
+        residuals[8] += 90
+        residuals[18:] += 50
+        found = date(np.clip(residuals, -128, 128).astype(np.int16))
+        assert found.likely is not None
+        missed.append(abs(found.likely - 18))
+    assert np.mean(np.array(missed) <= 3) >= 0.95
 
 
 def onsets_missed_by(seed: int) -> list[tuple[int, bool]]:

@@ -21,8 +21,8 @@ from hotpixeld.core.residual import RESIDUAL_LIMIT
 _GAIN = 2.0  # log evidence against earlier photos having it; of old defects 1 in 100 has more
 _GONE_GAIN = 10.0  # and against later ones: to let a defect go is the graver mistake
 _GONE_PHOTOS = 15  # fewer photos without it do not show that it has healed
-_NEARNESS = np.array([1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0])  # what a date off by up to 3 is worth
-_HARDLY_EARLIER, _HARDLY_LATER = 0.05, 0.1  # probability of an onset before or after what is said
+_NEARNESS = np.array([2.0, 3.0, 4.0, 5.0, 4.0, 3.0, 2.0])  # what a date off by up to 3 is worth
+_HARDLY_EARLIER, _HARDLY_LATER = 0.05, 0.08  # probability of an onset before or after what is said
 MOST_PHOTOS = 2000  # older observations say no more
 _GOOD_SIGMA = 20.0  # a good pixel's residuals: 1.25 local spreads, in 1/16
 _STRAY = 0.03  # of all photos, something of the scene stands off at the site
@@ -73,6 +73,9 @@ def date(observed: Observed, light: Light | None = None) -> Dating:
         speaks = _log_likelihood_ratio(recent, float(recent[start:stop].mean()))
         start, stop = _greatest_stretch(speaks)
     gone = len(recent) - stop >= _GONE_PHOTOS and float(-speaks[stop:].sum()) >= _GONE_GAIN
+    if gone:
+        since = slice(skipped + start, None)
+        gone = _has_healed(observed[since], light and light.of(since))
     end = stop if gone else len(recent)
     there = slice(skipped, skipped + end)
     after, likely, by = _onset(onset_evidence(observed[there], light and light.of(there)))
@@ -98,6 +101,13 @@ def _onset(evidence: npt.NDArray[np.float64]) -> tuple[int | None, int, int]:
     sure = np.cumsum(probability[1:]) / probability[1:].sum()
     earliest, latest = 1 + np.searchsorted(sure, (_HARDLY_EARLIER, 1 - _HARDLY_LATER)).astype(int)
     return min(int(earliest), likely) - 1, likely, max(int(latest), likely)
+
+
+def _has_healed(observed: Observed, light: Light | None) -> bool:
+    """Tell whether later photos ought to show it, each at its light and exposure, and do not."""
+    back = slice(None, None, -1)  # healing is an onset in photos told from the last one
+    evidence = onset_evidence(observed[back], light and light.of(back))
+    return bool(evidence[_GONE_PHOTOS:].max() - evidence[0] >= _GAIN)
 
 
 def _segment(series: npt.NDArray[np.float64]) -> tuple[int, int]:

@@ -4,9 +4,15 @@ What a defect adds to a photo depends on the light around it and on the exposure
 stands off by its level less the light's, a dead one by a share of the light, a hot one adds charge
 before the tone curve, in proportion to the gain or to gain and exposure (Leung, Chapman et al.
 2009, "Automatic detection of in-field defect growth in image sensors"). Where it ought to show and
-does not, it is not there yet; where it could not show, nothing is known. Each hypothesis, of a kind
-and a strength, gives each photo a log likelihood ratio against a good pixel; the evidence for an
-onset is the sum over the hypotheses of the likelihood that they hold from there on.
+does not, it is not there yet; where it could not show, nothing is known. Each hypothesis, of a
+channel, a kind and a strength, gives each photo a log likelihood ratio against a good pixel; the
+evidence for an onset is the sum over the hypotheses of the likelihood that they hold from there on
+(Smith 1975, "A Bayesian approach to inference about a change-point in a sequence of random
+variables"). Which channel, kind and strength it is need not be known, so none is chosen.
+
+Residuals scatter as Student's t: edges and texture make some of them large, and no one photo must
+outweigh the others (Lange, Little and Taylor 1989, "Robust statistical modeling using the t
+distribution").
 """
 
 import numpy as np
@@ -17,9 +23,9 @@ from hotpixeld.core.residual import RESIDUAL_LIMIT
 
 Floats = npt.NDArray[np.float64]
 
-_GOOD_SIGMA = 18.0  # a good pixel's residuals, in 1/16 of a local spread
-_STRAY = 0.03  # of all photos, something of the scene stands off at the site
-_FORETOLD = (0.25, 0.5, 0.75, 1.0, 1.25)  # what a photo shows, of what is foretold
+_SCATTER = 15.0  # of a good pixel's residuals, in 1/16 of a local spread
+_FREEDOM = 5.0  # of Student's t: how heavy its tails are
+_FORETOLD = (0.4, 0.7, 0.9, 1.1, 1.4)  # what a photo shows, of what is foretold
 _UNFORETOLD = (0.1, 0.3, 0.6, 1.0, 1.6, 2.4)  # of the level that it has on average
 _GAMMA = 2.2  # about what cameras' tone curves do
 _WHITE, _QUARTERS = 250 / 255, 4
@@ -40,32 +46,40 @@ def onset_evidence(observed: Observed, light: Light | None) -> Floats:
     light : Light or None
         None: without knowledge of the light; dates are coarser then.
     """
-    values = observed.astype(np.float64)
-    channel = int(np.argmax((values**2).sum(axis=0)))
-    series = values[:, channel]
-    levels = np.concatenate([_ON_AVERAGE, -_ON_AVERAGE])
-    on_average = np.repeat(levels[:, None], len(series), axis=1)
-    ratios = _log_ratios(series, on_average, _UNFORETOLD)
-    if light is not None:
-        known, foretold = _foretold(light, channel)
-        ratios = np.concatenate([ratios, _log_ratios(series, foretold, _FORETOLD) * known])
-        ratios *= _speaks(light, channel)
-    from_here_on = np.cumsum(ratios[:, ::-1], axis=1)[:, ::-1]
+    ratios = [_channel_ratios(observed, light, channel) for channel in range(observed.shape[1])]
+    from_here_on = np.cumsum(np.concatenate(ratios)[:, ::-1], axis=1)[:, ::-1]
     evidence: Floats = np.logaddexp.reduce(from_here_on, axis=0)
     return evidence
 
 
+def _channel_ratios(observed: Observed, light: Light | None, channel: int) -> Floats:
+    """Return (hypotheses, photos): how much each photo speaks for a defect seen in a channel."""
+    series = observed[:, channel].astype(np.float64)
+    levels = np.concatenate([_ON_AVERAGE, -_ON_AVERAGE])
+    on_average = np.repeat(levels[:, None], len(series), axis=1)
+    ratios = _log_ratios(series, on_average, _UNFORETOLD)
+    if light is None:
+        return ratios
+    known, foretold = _foretold(light, channel)
+    ratios = np.concatenate([ratios, _log_ratios(series, foretold, _FORETOLD) * known])
+    return ratios * _speaks(light, channel)
+
+
 def _log_ratios(series: Floats, centres: Floats, shares: tuple[float, ...]) -> Floats:
     """Return (hypotheses, photos): how much each photo speaks for each, against a good pixel."""
-    floor = _STRAY / (2 * RESIDUAL_LIMIT)
-    height = (1 - _STRAY) / (_GOOD_SIGMA * np.sqrt(2 * np.pi))
-    bell = np.zeros_like(centres)
+    good = _off(series)
+    odds = np.zeros_like(centres)
     for share in shares:
         centre = np.clip(share * centres, -RESIDUAL_LIMIT, RESIDUAL_LIMIT)
-        bell += np.exp(-0.5 * ((series - centre) / _GOOD_SIGMA) ** 2)
-    good = height * np.exp(-0.5 * (series / _GOOD_SIGMA) ** 2) + floor
-    ratios: Floats = np.log(height * bell / len(shares) + floor) - np.log(good)
+        ratio = good / _off(series - centre)
+        odds += ratio * ratio * ratio  # to the power of half of (freedom + 1)
+    ratios: Floats = np.log(odds / len(shares))
     return ratios
+
+
+def _off(residuals: Floats) -> Floats:
+    """Return what Student's t falls with, by a power."""
+    return 1 + (residuals / _SCATTER) ** 2 / _FREEDOM
 
 
 def _full_scale(light: Light) -> float:
