@@ -134,3 +134,13 @@ def test_an_echo_is_in_the_blocks_of_the_stronger_spot_or_directly_beside_them(
     assert without_ghosts([faint, strong]) == ([strong] if is_ghost else [strong, faint])
     alike = spot_at(70, column, 30.0)
     assert without_ghosts([alike, strong]) == [strong, alike]
+
+
+def test_a_channel_that_only_the_residuals_show_is_spoiled_too() -> None:
+    camera = FakeCamera(320, 240, seed=5, defects=[Defect(60, 80, level=0.95)])
+    moments = Moments.empty((240, 320, 3), 8)
+    moments.fold([shot.frame.astype(np.uint8) for shot in camera.shoot(20)])
+    (found,) = [c for c in rank([moments]).candidates if c.state == "confirmed"]
+    assert (found.row, found.column) == (60, 80)
+    (peak,) = [p for p in found.footprint if (p.row, p.column) == (60, 80)]
+    assert peak.spoiled == (True, True, True)

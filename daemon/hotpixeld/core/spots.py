@@ -15,6 +15,7 @@ _RING_PX = (5, 7)  # where a spot's surroundings are looked at
 _REACH_PX = 3  # a spot reaches this far beyond its own suspects
 _SHARE_OF_PEAK = 0.12  # less than this of the peak is ringing that nobody sees
 _CORE_SHARE = 0.3  # suspects far below the greatest are its ringing, not its core
+_SURE_SPREADS, _SIGMA_OF_MEDIAN = 4.0, 1.4826
 _CALM_RATIO = 0.6  # of the surroundings' variance: more may be chance
 _CALM_SHARE = 0.3
 _LEAST_AROUND = 8
@@ -125,6 +126,7 @@ def measured(sums: Sums, suspects: Suspects, surest: int, *, score: float, by_ca
     spoiled[at[0][strong], at[1][strong], at[2][strong]] |= seen[
         at[0][strong], at[1][strong], at[2][strong]
     ]
+    spoiled |= _stands_off(sums, window, around) & seen & _grown(core, 1)[..., None]
     spoiled[peak] = True
     any_channel: npt.NDArray[np.bool_] = np.any(spoiled, axis=2)
     spoiled &= _connected(any_channel, core)[..., None]
@@ -161,6 +163,18 @@ def _middle(
     rows, columns = np.nonzero(_connected(half | start, start))
     middle = int(np.floor(rows.mean() + 0.5)), int(np.floor(columns.mean() + 0.5))
     return middle if height[middle] >= _PLATEAU_SHARE * height[peak] else peak
+
+
+def _stands_off(
+    sums: Sums, window: tuple[slice, slice, slice], around: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Return where the residuals stand off surely, by themselves: they tell more than the mean."""
+    residual = np.abs(sums.residuals(window))
+    usual = _SIGMA_OF_MEDIAN * np.median(residual[around], axis=0)
+    sure: npt.NDArray[np.bool_] = residual >= np.maximum(
+        _SURE_SPREADS * usual, _CORE_SHARE * residual.max()
+    )
+    return sure
 
 
 def _over_its_surroundings(
