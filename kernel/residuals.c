@@ -104,7 +104,7 @@ static inline int16_t greater(int16_t a, int16_t b) { return a > b ? a : b; }
 
 /* Steps 2 to 4, one row: r, times 8 for 8 bits and 2 for 16, and the seven rows' sums of a. */
 INLINE void stand_off(Strip *strip, const Rules *rules, Py_ssize_t rows, Py_ssize_t n,
-                             const int channels, const int deep)
+                      const int channels, const int deep)
 {
     const int16_t white = deep ? 16000 : 1000, cap = rules->cap;
     const int16_t *up[MOST_CHANNELS], *middle[MOST_CHANNELS], *down[MOST_CHANNELS];
@@ -135,7 +135,7 @@ INLINE void stand_off(Strip *strip, const Rules *rules, Py_ssize_t rows, Py_ssiz
 
 /* Steps 4 to 6, one row of all channels, added to `total`. */
 INLINE void add_weighed(const Strip *strip, const Rules *rules, Py_ssize_t rows, Py_ssize_t n,
-                               int16_t (*total)[STRIP_PX], const int channels)
+                        int16_t (*total)[STRIP_PX], const int channels)
 {
     const uint16_t *first = strip->restless[(rows + 3) % 7], *seven = strip->seven;
     const uint16_t *second = strip->restless[(rows + 4) % 7];
@@ -162,8 +162,8 @@ INLINE void add_weighed(const Strip *strip, const Rules *rules, Py_ssize_t rows,
     }
 }
 
-INLINE void next_rows_sums(Strip *strip, const Rules *rules, Py_ssize_t rows,
-                                  Py_ssize_t width, int16_t (*total)[STRIP_PX], const int channels)
+INLINE void next_rows_sums(Strip *strip, const Rules *rules, Py_ssize_t rows, Py_ssize_t width,
+                           int16_t (*total)[STRIP_PX], const int channels)
 {
     if (rules->shape.value_bytes > 1) /* calls of their own are compiled for their own */
         stand_off(strip, rules, rows, width + 6, channels, 1);

@@ -23,12 +23,11 @@ from hotpixeld.config import Config
 from hotpixeld.core.moments import Moments
 from hotpixeld.edge.atomic import TEMPORARY
 from hotpixeld.edge.database import open_database
-from hotpixeld.edge.found import identity_at
+from hotpixeld.edge.found import identity_at, stored
 from hotpixeld.edge.generations import read_generation
 from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.photo import read_photo
 from hotpixeld.service import accumulation
-from hotpixeld.service.arrivals import stored
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.requests import take_requests
 from hotpixeld.service.state import State, open_state

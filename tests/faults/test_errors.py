@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from rig import FAILED, Rig, needs, sweep
 
-from hotpixeld.edge.found import identity_at
-from hotpixeld.service.arrivals import stored
+from hotpixeld.edge.found import identity_at, stored
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.single_pass import single_pass
 from hotpixeld.service.state import State, open_state

@@ -12,9 +12,9 @@ import pytest
 from fakecamera import FakeCamera, Shot
 from hotpixeld.config import parse_config
 from hotpixeld.core.moments import Moments
-from hotpixeld.edge.found import identity_at
+from hotpixeld.edge.found import identity_at, stored
 from hotpixeld.edge.photo import Photo, read_photo
-from hotpixeld.service.arrivals import Arrivals, stored, take, watching
+from hotpixeld.service.arrivals import Arrivals, take, watching
 from hotpixeld.service.state import State, open_state
 
 CONFIG = """\

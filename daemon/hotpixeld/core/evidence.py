@@ -14,6 +14,7 @@ from hotpixeld.core.screening import (
     BAND_ROWS,
     BLOCK_PX,
     MEAN_ABS_TO_SIGMA,
+    MEDIAN_ABS_TO_SIGMA,
     MOST_SPREADS,
     PHASE_UNIT,
     Beyond,
@@ -317,7 +318,7 @@ def overall_spread(field: Field) -> npt.NDArray[np.float32]:
             2 * sample[:, channel]
         )  # whole numbers are sorted faster, and a median may have a half
         twice -= round(np.median(twice))
-        sigma[channel] = 1.4826 * (np.median(np.abs(twice)) / 2)
+        sigma[channel] = MEDIAN_ABS_TO_SIGMA * (np.median(np.abs(twice)) / 2)
     overall: npt.NDArray[np.float32] = np.maximum(sigma, 1.0).astype(np.float32)
     return overall
 

@@ -50,16 +50,13 @@ class Sums:
 
     def values(self, rows: slice) -> npt.NDArray[np.int32]:
         """Return the summed residuals of these rows."""
-        total = self.parts[0].residual[rows].astype(np.int32, copy=False)
-        for part in self.parts[1:]:
-            total = total + part.residual[rows]
-        return total
+        return self.residuals((rows,))
 
     def residuals(self, at: tuple[slice, ...]) -> npt.NDArray[np.int32]:
         """Return the summed residuals at an index of the arrays."""
-        total = self.parts[0].residual[at].astype(np.int32)
+        total = self.parts[0].residual[at].astype(np.int32, copy=False)
         for part in self.parts[1:]:
-            total += part.residual[at]
+            total = total + part.residual[at]
         return total
 
     def mean(self, at: tuple[slice, ...]) -> npt.NDArray[np.float64]:

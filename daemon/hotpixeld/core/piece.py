@@ -244,7 +244,7 @@ def _laid_out(shape: tuple[int, ...], box: Box, spot: Spot, spots: Spots) -> _La
     if not spot.doubtful[box.within(spot.rows, spot.columns)].any():
         return None
     widest = seen_round(box, shape)
-    size = (widest.bottom - widest.top, widest.right - widest.left, shape[2])
+    size = (*widest.size, shape[2])
     profile, usual, others = np.zeros(size), np.zeros(size), np.zeros(size)
     for each in spots.overlapping(widest):
         held = widest.within(each.rows, each.columns)

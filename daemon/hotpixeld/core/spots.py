@@ -9,13 +9,14 @@ import numpy.typing as npt
 from hotpixeld.core.defects import DefectKind, FootprintPixel
 from hotpixeld.core.evidence import Suspects
 from hotpixeld.core.fields import Sums
+from hotpixeld.core.screening import MEDIAN_ABS_TO_SIGMA
 
 TOUCHING_PX = 2  # suspects this near belong to one spot
 _RING_PX = (5, 7)  # where a spot's surroundings are looked at
 _REACH_PX = 3  # a spot reaches this far beyond its own suspects
 _SHARE_OF_PEAK = 0.12  # less than this of the peak is ringing that nobody sees
 _CORE_SHARE = 0.3  # suspects far below the greatest are its ringing, not its core
-_SURE_SPREADS, _SIGMA_OF_MEDIAN = 4.0, 1.4826
+_SURE_SPREADS = 4.0
 _CALM_RATIO = 0.6  # of the surroundings' variance: more may be chance
 _CALM_SHARE = 0.3
 _LEAST_AROUND = 8
@@ -123,10 +124,9 @@ def measured(sums: Sums, suspects: Suspects, surest: int, *, score: float, by_ca
         spoiled |= still >= _CALM_SHARE * strength_dn
     spoiled &= _grown(core, _REACH_PX)[..., None]
     seen = np.hypot(excess, still) >= max(1.0, _SHARE_OF_PEAK * strength_dn)
-    spoiled[at[0][strong], at[1][strong], at[2][strong]] |= seen[
-        at[0][strong], at[1][strong], at[2][strong]
-    ]
-    spoiled |= _stands_off(sums, window, around) & seen & _grown(core, 1)[..., None]
+    surely = _stands_off(sums, window, around) & _grown(core, 1)[..., None]
+    surely[at[0][strong], at[1][strong], at[2][strong]] = True
+    spoiled |= surely & seen
     spoiled[peak] = True
     any_channel: npt.NDArray[np.bool_] = np.any(spoiled, axis=2)
     spoiled &= _connected(any_channel, core)[..., None]
@@ -170,7 +170,7 @@ def _stands_off(
 ) -> npt.NDArray[np.bool_]:
     """Return where the residuals stand off surely, by themselves: they tell more than the mean."""
     residual = np.abs(sums.residuals(window))
-    usual = _SIGMA_OF_MEDIAN * np.median(residual[around], axis=0)
+    usual = MEDIAN_ABS_TO_SIGMA * np.median(residual[around], axis=0)
     sure: npt.NDArray[np.bool_] = residual >= np.maximum(
         _SURE_SPREADS * usual, _CORE_SHARE * residual.max()
     )
@@ -192,7 +192,7 @@ def _over_its_surroundings(
         for _ in range(2):
             plane = np.linalg.lstsq(basis[chosen], mean[chosen][:, channel], rcond=None)[0]
             off = mean[..., channel] - basis @ plane
-            spread = 1.4826 * float(np.median(np.abs(off[around])))
+            spread = MEDIAN_ABS_TO_SIGMA * float(np.median(np.abs(off[around])))
             chosen = around & (np.abs(off) <= 2.5 * spread + 0.5)
         excess[..., channel], noise[channel] = off, spread
     return excess, noise

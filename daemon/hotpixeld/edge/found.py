@@ -36,6 +36,11 @@ def identity_at(path: str | Path) -> Identity | None:
     return identity_of(status) if stat.S_ISREG(status.st_mode) else None
 
 
+def stored(identity: Identity) -> str:
+    """Return a file's identity as the ledger keeps it: without the device, which a mount renews."""
+    return "-".join(str(part) for part in identity[1:])
+
+
 class FoundFile(NamedTuple):
     """A regular file with the name of a photo; bytes that are not UTF-8 are surrogate-escaped."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotpixeld.config import Config
-from hotpixeld.edge.found import Identity, identity_at
+from hotpixeld.edge.found import Identity, identity_at, stored
 from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.watch import Watcher
 from hotpixeld.edge.whole import NotYet, WholeFile
@@ -157,8 +157,3 @@ def watching(config: Config, ledger: Ledger) -> Iterator[Watcher]:
         yield watcher
     finally:
         watcher.stop()
-
-
-def stored(identity: Identity) -> str:
-    """Return a file's identity as the ledger keeps it: without the device, which a mount renews."""
-    return "-".join(str(part) for part in identity[1:])

@@ -24,12 +24,12 @@ from hotpixeld.core.rank import rank
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.core.similarity import find_similar
 from hotpixeld.edge.database import transaction
+from hotpixeld.edge.found import stored
 from hotpixeld.edge.ledger import Ledger, SensorRow, StatisticsState
 from hotpixeld.edge.names import Names
 from hotpixeld.edge.pixels import read_pixels, replace_pixels
 from hotpixeld.edge.scan import Scan
 from hotpixeld.service.accumulation import PHOTOS_BEFORE_MOMENTS
-from hotpixeld.service.arrivals import stored
 from hotpixeld.service.olddefects import Span, with_old_epoch
 from hotpixeld.service.partition import (
     Entry,

@@ -19,7 +19,7 @@ from hotpixeld.config import Config, absolute_path
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.edge.atomic import make_folder, write_atomically
 from hotpixeld.edge.database import FILE_NAME, checksum_of, read_only, transaction, verify
-from hotpixeld.edge.found import Identity
+from hotpixeld.edge.found import Identity, stored
 from hotpixeld.edge.ledger import CopyRow, Ledger
 from hotpixeld.edge.lock import hold
 from hotpixeld.edge.names import Names
@@ -27,7 +27,6 @@ from hotpixeld.edge.photo import read_photo
 from hotpixeld.edge.scan import Scan
 from hotpixeld.edge.whole import NotYet, WholeFile, read_whole
 from hotpixeld.errors import NewerStateError, PhotoError, StateError, UsageError
-from hotpixeld.service.arrivals import stored
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.state import CARRIED, State, open_state
 from hotpixeld.service.times import rfc3339_now

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from hotpixeld.config import Config
 from hotpixeld.edge.database import FILE_NAME, open_database
+from hotpixeld.edge.found import stored
 from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.names import Names
 from hotpixeld.edge.photo import read_photo
 from hotpixeld.edge.scan import Scan
 from hotpixeld.edge.whole import NotYet, read_whole
 from hotpixeld.errors import LockedError, PhotoError
-from hotpixeld.service.arrivals import arriving, stored, take
+from hotpixeld.service.arrivals import arriving, take
 from hotpixeld.service.quiet import QuietWork
 from hotpixeld.service.requests import take_requests
 from hotpixeld.service.state import open_state

@@ -90,11 +90,6 @@ class OpenedJpeg:
         """The wanted MCUs, (t, blocks, 64), DC absolute."""
         return np.concatenate([part.blocks for part in self.parts])
 
-    @property
-    def every(self) -> int:
-        """How many MCUs an interval holds, the last one excepted."""
-        return self.header.restart_interval or self.header.mcus
-
     @cached_property
     def _by_first(self) -> dict[int, OpenedInterval]:
         return {part.interval.first_mcu: part for part in self.parts}
@@ -118,8 +113,7 @@ def open_mcus(data: bytes, header: Header, numbers: Numbers) -> OpenedJpeg:
         ``scan-damaged``, ``too-large``.
     """
     coding, cuts = coding_of(header), intervals(data, header)
-    every = header.restart_interval or header.mcus
-    touched = np.unique(numbers // every)
+    touched = np.unique(numbers // header.interval_mcus)
     parts = (open_interval(data, header, coding, cuts[cut], numbers) for cut in touched)
     return OpenedJpeg(data, header, numbers, tuple(parts))
 

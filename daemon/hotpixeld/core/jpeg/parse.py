@@ -110,6 +110,11 @@ class Header:
         return self.mcus_across * -(-self.height // (8 * self.down))
 
     @property
+    def interval_mcus(self) -> int:
+        """MCUs in a restart interval, the last one excepted; without markers all are one."""
+        return self.restart_interval or self.mcus
+
+    @property
     def block_components(self) -> tuple[int, ...]:
         """Component index of each block of an MCU, in the order of the scan."""
         return tuple(

@@ -68,7 +68,7 @@ def intervals(data: bytes, header: Header) -> Sequence[Interval]:
     JpegUnsupported
         ``scan-damaged`` where the markers are not those that the header promises.
     """
-    every = header.restart_interval or header.mcus
+    every = header.interval_mcus
     expected = -(-header.mcus // every)
     room = (header.scan_end - header.scan_start) * 4
     if header.mcus * len(header.block_components) > room:

@@ -211,7 +211,7 @@ class _Runs:
 
 def _runs(opened: OpenedJpeg, pile: Sequence[Area]) -> Iterator[_Runs]:
     """Yield the rows of areas, cut where a restart interval ends."""
-    across, every = opened.header.mcus_across, opened.every
+    across, every = opened.header.mcus_across, opened.header.interval_mcus
     runs = (
         (max(begin, start), min(end, begin + every) - 1)
         for area in pile
