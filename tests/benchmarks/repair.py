@@ -13,7 +13,7 @@ import numpy.typing as npt
 from benchmarks.rivals import Frame, Place, decoded, rivals
 from fakecamera import Defect, Development, FakeCamera, Shot, bad_column, group
 from hotpixeld.core.defects import FootprintPixel
-from hotpixeld.core.jpeg import repair_blocks
+from hotpixeld.core.jpeg.rewrite import repair_blocks
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.rank import rank
 from hotpixeld.core.repair import footprint_at, repair_patch

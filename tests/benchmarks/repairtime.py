@@ -16,7 +16,7 @@ import skimage.data
 from PIL import Image
 
 from benchmarks.rivals import JPEGPIXI, Frame, Place, decoded
-from hotpixeld.core.jpeg import repair_blocks
+from hotpixeld.core.jpeg.rewrite import repair_blocks
 from hotpixeld.core.patch import Patch
 from hotpixeld.core.repair import footprint_at, repair_patch
 

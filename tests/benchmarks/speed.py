@@ -25,7 +25,7 @@ from hotpixeld.core.moments import Moments
 from hotpixeld.core.rank import rank
 from hotpixeld.core.repair import footprint_at, repair_patch
 from hotpixeld.core.residual import add_residuals
-from hotpixeld.edge.arrow import keep_blocks
+from hotpixeld.edge import pillowmemory
 from hotpixeld.edge.decode import frame_of, load, open_image
 from hotpixeld.edge.encode import encode_copy
 from hotpixeld.edge.generations import write_generation
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     """Print the table; ``arguments``: photos of each `find` (100), runs (5)."""
     photos = int(arguments[0]) if arguments else 100
     runs = int(arguments[1]) if len(arguments) > 1 else 5
-    keep_blocks(BATCH + 2)
+    pillowmemory.keep(BATCH + 2)
     print("| what | bar | measured |")
     print("|---|---|---|")
     for row in _rows(photos, runs):

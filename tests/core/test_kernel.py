@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotpixeld.core import kernel
-from hotpixeld.core.jpeg import JpegUnsupported
 from hotpixeld.core.jpeg.blocks import coding_of, read_blocks
 from hotpixeld.core.jpeg.markers import read_layout
 from hotpixeld.core.jpeg.scan import Interval, intervals, stuffed
 from hotpixeld.core.jpeg.splice import Replacement, same_bits, spliced
+from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 from hotpixeld.core.jpeg.walk import walk
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.residual import residual_at

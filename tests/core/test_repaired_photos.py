@@ -9,7 +9,7 @@ import pytest
 
 from fakecamera import Defect, Development, FakeCamera, Shot
 from hotpixeld.core.defects import FootprintPixel
-from hotpixeld.core.jpeg import repair_blocks
+from hotpixeld.core.jpeg.rewrite import repair_blocks
 from hotpixeld.core.repair import footprint_at, repair_patch
 from jpegmaker import frame_of
 

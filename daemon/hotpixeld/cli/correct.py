@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from hotpixeld.cli.pixels import parse_pixels
+from hotpixeld.cli.pixeltext import parse_pixels
 from hotpixeld.cli.terminal import say
 from hotpixeld.errors import UsageError
 from hotpixeld.service.correcting import correct

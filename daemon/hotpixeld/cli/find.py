@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from hotpixeld.cli.pixels import print_pixels
+from hotpixeld.cli.pixeltext import print_pixels
 from hotpixeld.cli.terminal import print_json, say
 from hotpixeld.edge.pixels import PixelRow, pixel_document
 from hotpixeld.errors import UsageError

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from hotpixeld.cli.lists import export_list, import_list
+from hotpixeld.cli.pixeltext import parse_pixels, print_pixels
 from hotpixeld.cli.records import chosen_sensors, records, the_sensor
-from hotpixeld.cli.terminal import print_json, print_table, say
+from hotpixeld.cli.terminal import print_json, say
 from hotpixeld.cli.words import note_words
 from hotpixeld.core.reasons import ACCEPTABLE
 from hotpixeld.core.verdicts import Word
@@ -60,43 +61,6 @@ def _list(ledger: Ledger, key: str | None, *, as_json: bool) -> None:
         if document["held_reason"]:
             say(f"  held back: {document['held_reason']}")
         print_pixels(document["pixels"])
-
-
-def print_pixels(pixels: Sequence[dict[str, Any]]) -> None:
-    """Print pixels as a table, best first."""
-    print_table(
-        ("x,y", "state", "kind", "score", "excess", "shows in", "since", "why"),
-        [
-            (
-                f"{p['x']},{p['y']}",
-                p["state"],
-                p["kind"],
-                p["score"],
-                "/".join(f"{value:+.0f}" for value in p["excess_dn"]),
-                f"{100 * p['shows_in']:.0f} %",
-                p["since"]["by"] or "",
-                p["reason"],
-            )
-            for p in pixels
-        ],
-    )
-
-
-def parse_pixels(texts: Sequence[str]) -> list[tuple[int, int]]:
-    """Return (x, y) of each ``X,Y``.
-
-    Raises
-    ------
-    UsageError
-        One is not two whole numbers that are not negative.
-    """
-    pixels = []
-    for text in texts:
-        x, comma, y = text.partition(",")
-        if not (comma and x.isascii() and x.isdigit() and y.isascii() and y.isdigit()):
-            raise UsageError(f"{text!r} is not a pixel; write X,Y as in 411,236")
-        pixels.append((int(x), int(y)))
-    return pixels
 
 
 def check_inside(sensor: SensorRow, pixels: Sequence[tuple[int, int]]) -> None:

@@ -22,6 +22,7 @@ Shape = tuple[int, int, int]
 
 _FEW_PHOTOS = 255  # 255 x 255 < 2^16, 255 x 128 < 2^15
 MAX_PHOTOS = 65_000  # 65,000 x 255^2 < 2^32; and for 16 bits 65,000^2 x 65,535^2 < 2^64
+PHOTOS_BEFORE_MOMENTS = 3  # a sensor with fewer photos gets none: odd crops cost nothing
 _BATCH = 64  # a batch's sums of 8-bit values stay within 16 bits
 _BAND_VALUES = 131_072  # a band and its temporaries stay within the cache
 _SPREAD_ROWS = 256  # what one thread does at a time

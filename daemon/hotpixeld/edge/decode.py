@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from hotpixeld.edge import arrow, reasons
+from hotpixeld.edge import pillowmemory, reasons
 from hotpixeld.errors import PhotoError
 
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -77,6 +77,27 @@ def load(image: Image.Image, orientation: int = 1) -> Image.Image:
     return image
 
 
+def decoded_frame(image: Image.Image) -> Frame:
+    """Decode a JPEG that was just opened, into memory of an earlier frame, and return its frame.
+
+    ``image`` is spent after it.
+
+    Raises
+    ------
+    PhotoError
+        As `load` and `frame_of` do.
+    """
+    channels = _CHANNELS.get(image.mode, 0)
+    if channels < 2:  # grey ones are copied anyway
+        return frame_of(load(image))
+    try:
+        pillowmemory.lend(image)
+        seen = pillowmemory.lent_channels(load(image), channels)
+    except MemoryError as error:
+        raise _refusal(error) from error
+    return frame_of(image) if seen is None else seen
+
+
 def frame_of(image: Image.Image) -> Frame:
     """Return the pixel values of a loaded image, without alpha, palettes expanded.
 
@@ -107,7 +128,7 @@ def _frame_of(image: Image.Image) -> Frame:
     if mode not in _CHANNELS:
         raise PhotoError(reasons.UNSUPPORTED_PIXELS, f"mode {mode}")
     if _CHANNELS[mode] > 1:
-        seen = arrow.first_channels(image, _CHANNELS[mode])
+        seen = pillowmemory.first_channels(image, _CHANNELS[mode])
         if seen is not None:
             return seen
     plain = image.convert("L") if mode == "1" else image

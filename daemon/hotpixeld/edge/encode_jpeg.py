@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from hotpixeld.core.jpeg import JpegUnsupported, repair_blocks
 from hotpixeld.core.jpeg.markers import APP0, APP14, COM, SOI, JpegLayout, Segment
 from hotpixeld.core.jpeg.opened import OpenedJpeg
-from hotpixeld.core.jpeg.rewrite import repair_opened
+from hotpixeld.core.jpeg.rewrite import repair_blocks, repair_opened
+from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 from hotpixeld.core.patch import Patch
 from hotpixeld.edge import exif, mpf, reasons
 from hotpixeld.edge.copies import EncodedCopy

@@ -2,10 +2,10 @@
 
 from PIL import Image, ImageFile
 
-from hotpixeld.core.jpeg import JpegUnsupported
 from hotpixeld.core.jpeg.markers import DRI, JpegLayout
 from hotpixeld.core.jpeg.parse import read_header
 from hotpixeld.core.jpeg.scan import intervals
+from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 from hotpixeld.core.sensor import Kind
 from hotpixeld.edge import containers, decode, deep, exif, jpegfile, reasons, strictscan
 from hotpixeld.edge.picture import Picture, pixel_digest
@@ -57,7 +57,7 @@ def _read_jpeg(
     scan.start_decoding()
     if isinstance(image, ImageFile.ImageFile):
         image.decodermaxblock = len(data)  # in one piece, not 64 KiB at a time
-    frame = decode.frame_of(decode.load(image))
+    frame = decode.decoded_frame(image)
     scan.check_decoded()
     return Picture(
         frame=frame,

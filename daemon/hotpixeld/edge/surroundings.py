@@ -7,11 +7,11 @@ from math import prod
 import numpy as np
 
 from hotpixeld.core.box import Box
-from hotpixeld.core.jpeg import JpegUnsupported
 from hotpixeld.core.jpeg.markers import JpegLayout
 from hotpixeld.core.jpeg.opened import OpenedInterval, OpenedJpeg, open_mcus
 from hotpixeld.core.jpeg.parse import Header, read_header
 from hotpixeld.core.jpeg.surroundings import areas_of, cuttings, mcus_of
+from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 from hotpixeld.edge import containers, decode, exif, reasons
 from hotpixeld.edge.decode import Frame
 from hotpixeld.errors import PhotoError

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotpixeld.core.moments import Frame, Moments
+from hotpixeld.core.moments import PHOTOS_BEFORE_MOMENTS, Frame, Moments
 from hotpixeld.core.spread import Spread
 from hotpixeld.edge.database import empty_log, transaction
 from hotpixeld.edge.ledger import Ledger, PhotoRow, StatisticsState
@@ -24,8 +24,6 @@ from hotpixeld.service.spool import Spool
 
 log = logging.getLogger(__name__)
 
-# A sensor gets moments when this many photos of it have come: odd crops cost nothing.
-PHOTOS_BEFORE_MOMENTS = 3
 # Photos are folded in batches: reading and writing the sums costs more than adding to them.
 BATCH_PHOTOS = 4
 COMMIT_PHOTOS = 25

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import cast
 
 from hotpixeld.config import Config
-from hotpixeld.core.moments import Moments
+from hotpixeld.core.moments import PHOTOS_BEFORE_MOMENTS, Moments
 from hotpixeld.core.rank import rank
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.core.similarity import find_similar
@@ -29,7 +29,6 @@ from hotpixeld.edge.ledger import Ledger, SensorRow, StatisticsState
 from hotpixeld.edge.names import Names
 from hotpixeld.edge.pixels import read_pixels, replace_pixels
 from hotpixeld.edge.scan import Scan
-from hotpixeld.service.accumulation import PHOTOS_BEFORE_MOMENTS
 from hotpixeld.service.olddefects import Span, with_old_epoch
 from hotpixeld.service.partition import (
     Entry,

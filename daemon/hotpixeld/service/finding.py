@@ -7,15 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotpixeld.core.moments import Frame, Moments
+from hotpixeld.core.moments import PHOTOS_BEFORE_MOMENTS, Frame, Moments
 from hotpixeld.core.rank import Ranking, rank
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.core.similarity import find_similar, signature
-from hotpixeld.edge.arrow import keep_blocks
+from hotpixeld.edge import pillowmemory
 from hotpixeld.edge.names import is_photo_name
 from hotpixeld.edge.photo import read_photo
 from hotpixeld.errors import PhotoError
-from hotpixeld.service.accumulation import PHOTOS_BEFORE_MOMENTS
 from hotpixeld.service.cores import Cores, cores
 
 log = logging.getLogger(__name__)
@@ -77,7 +76,7 @@ def find(arguments: Sequence[str], *, jobs: int = 1) -> Finding:
     findings: dict[Sensor, SensorFinding] = {}
     skipped: list[Skipped] = []
     seen: dict[bytes, Path] = {}
-    keep_blocks(_batch_photos(jobs) + jobs)
+    pillowmemory.keep(_batch_photos(jobs) + jobs)
     with cores(jobs) as threads:
         for path, read in threads.in_order(_read, named_photos(arguments)):
             if isinstance(read, PhotoError):
@@ -93,7 +92,7 @@ def find(arguments: Sequence[str], *, jobs: int = 1) -> Finding:
             del read  # the next photo wants its memory
         for finding in findings.values():
             _fold(finding, threads)
-        keep_blocks(0)  # the ranking wants memory too
+        pillowmemory.keep(0)  # the ranking wants memory too
         for finding in findings.values():
             _rank(finding, threads)
     ordered = sorted(findings.values(), key=lambda f: (-f.photos, f.sensor.key))

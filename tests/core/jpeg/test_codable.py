@@ -3,9 +3,10 @@
 import numpy as np
 from PIL import Image
 
-from hotpixeld.core.jpeg import JpegUnsupported, repair_blocks
 from hotpixeld.core.jpeg.codable import _codable_ac, _codable_dc
 from hotpixeld.core.jpeg.huffman import HuffmanTable
+from hotpixeld.core.jpeg.rewrite import repair_blocks
+from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 from hotpixeld.core.patch import Patch
 from jpegmaker import coefficients, encoded, frame_of, patch_at
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from hotpixeld.core.jpeg import JpegUnsupported, repair_blocks
 from hotpixeld.core.jpeg.markers import read_layout
+from hotpixeld.core.jpeg.rewrite import repair_blocks
+from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 from hotpixeld.core.patch import Patch
 from jpegmaker import VARIANTS, coefficients, damaged, frame_of, header_of, spotless
 

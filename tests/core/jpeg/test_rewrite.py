@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hotpixeld.core.jpeg import JpegUnsupported, repair_blocks
 from hotpixeld.core.jpeg.opened import open_mcus
-from hotpixeld.core.jpeg.rewrite import recoded
+from hotpixeld.core.jpeg.rewrite import recoded, repair_blocks
+from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 from hotpixeld.core.patch import Patch
 from jpegmaker import (
     HEIGHT,

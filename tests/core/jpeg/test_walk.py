@@ -5,9 +5,10 @@ import pytest
 from PIL import Image
 
 from hotpixeld.core import kernel
-from hotpixeld.core.jpeg import JpegUnsupported, walk
+from hotpixeld.core.jpeg import walk
 from hotpixeld.core.jpeg.blocks import coding_of
 from hotpixeld.core.jpeg.scan import intervals
+from hotpixeld.core.jpeg.unsupported import JpegUnsupported
 from jpegmaker import encoded, header_of, scene
 
 PICTURES = {
