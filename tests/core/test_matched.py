@@ -8,7 +8,8 @@ import pytest
 
 from fakecamera import Defect, Development, FakeCamera
 from hotpixeld.core import kernel
-from hotpixeld.core.fields import combined
+from hotpixeld.core.evidence import overall_spread
+from hotpixeld.core.fields import Field, combined
 from hotpixeld.core.matched import UNIT, Matched, is_matchable, weights_for
 from hotpixeld.core.moments import Moments
 
@@ -38,13 +39,13 @@ def noise(shape: tuple[int, int], seed: int, *, alike: float) -> npt.NDArray[np.
     return np.rint(mixed).astype(np.int32)
 
 
-def matched(field: Plain) -> npt.NDArray[np.int32]:
-    return Matched(field, map, lambda: None).values(slice(0, field.shape[0]))
+def matched(field: Field) -> npt.NDArray[np.int16]:
+    return Matched(field, overall_spread(field), map, lambda: None).values(slice(0, field.shape[0]))
 
 
 def test_every_value_is_the_weighed_sum_of_its_surroundings_in_all_channels() -> None:
     field = Plain(noise((130, 101), 1, alike=0.5))
-    weights, found = weights_for(field).astype(np.float64), matched(field)
+    weights, found = weights_for(field, overall_spread(field)).astype(np.float64), matched(field)
     wide = np.pad(field.array, ((1, 1), (1, 1), (0, 0)), mode="reflect")
     for row, column in [(0, 0), (0, 50), (129, 100), (64, 0), (63, 33), (1, 99), (128, 7)]:
         part = wide[row : row + 3, column : column + 3]
@@ -97,7 +98,7 @@ def test_a_weak_defect_stands_further_off_than_by_its_own_value_alone() -> None:
         moments.fold([shot.frame.astype(np.uint8) for shot in camera.shoot(20)])
         sums = combined([moments])
         plain = sums.values(slice(0, 240)).astype(np.float64)
-        filtered = Matched(sums, map, lambda: None).values(slice(0, 240)).astype(np.float64)
+        filtered = matched(sums).astype(np.float64)
         for defect in defects:
             at = defect.row, defect.column
             off = [

@@ -85,14 +85,13 @@ class Evidence:
         return Suspects(rows, columns, channels, self.beyond.levels[chosen])
 
 
-class Profile:
-    """One field with what is normal in it: each block's spread, each phase's bias and scale."""
-
-    def __init__(self, field: Field, spread: Spread, on_progress: Progress) -> None:
-        sigma = block_spreads(field, spread, on_progress)
-        inverse = np.float32(1) / sigma
-        bias, scale = _phases_of(field, inverse, spread, on_progress)
-        self.normal = Normal(inverse, bias, np.float32(1) / scale)
+def normal_of(
+    field: Field, spreads: npt.NDArray[np.float32], spread: Spread, on_progress: Progress
+) -> Normal:
+    """Return what is normal in a field: its blocks' ``spreads``, each phase's bias and scale."""
+    inverse = np.float32(1) / spreads
+    bias, scale = _phases_of(field, inverse, spread, on_progress)
+    return Normal(inverse, bias, np.float32(1) / scale)
 
 
 def weighed(
@@ -181,9 +180,13 @@ class Found:
         return Evidence(self.shape, beyond, null.of_few(self.photos, self.heavier))
 
 
-def block_spreads(field: Field, spread: Spread, on_progress: Progress) -> npt.NDArray[np.float32]:
-    """Return (blocks down, blocks across, channels): the robust spread in each and round it."""
-    overall = overall_spread(field)
+def block_spreads(
+    field: Field, overall: npt.NDArray[np.float32], spread: Spread, on_progress: Progress
+) -> npt.NDArray[np.float32]:
+    """Return (blocks down, blocks across, channels): the robust spread in each and round it.
+
+    ``overall`` is the field's `overall_spread`.
+    """
     height, width, _ = field.shape
     limits = np.maximum(np.rint(MOST_SPREADS * overall), 1).astype(np.int32)
 
@@ -314,13 +317,18 @@ def overall_spread(field: Field) -> npt.NDArray[np.float32]:
     sample = np.concatenate(rows).reshape(-1, channels).astype(np.int32)
     sigma = np.empty(channels)
     for channel in range(channels):
-        twice = (
-            2 * sample[:, channel]
-        )  # whole numbers are sorted faster, and a median may have a half
-        twice -= round(np.median(twice))
-        sigma[channel] = MEDIAN_ABS_TO_SIGMA * (np.median(np.abs(twice)) / 2)
+        values = sample[:, channel] - sample[:, channel].min()
+        from_median = np.abs(2 * values - _twice_the_median(values))
+        sigma[channel] = MEDIAN_ABS_TO_SIGMA * _twice_the_median(from_median) / 4
     overall: npt.NDArray[np.float32] = np.maximum(sigma, 1.0).astype(np.float32)
     return overall
+
+
+def _twice_the_median(values: npt.NDArray[np.int32]) -> int:
+    """Return it of numbers that are not negative, so that it is whole; faster than by order."""
+    up_to = np.cumsum(np.bincount(values))
+    middle = (len(values) + 1) // 2, len(values) // 2 + 1
+    return int(np.searchsorted(up_to, middle).sum())
 
 
 def _neighbourhood(blocks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core import kernel
-from hotpixeld.core.evidence import overall_spread
 from hotpixeld.core.fields import Field, Progress
 from hotpixeld.core.screening import BAND_ROWS, MOST_SPREADS
 from hotpixeld.core.spread import Spread, bands_of
@@ -43,15 +42,23 @@ class Matched:
     ----------
     field : Field
         Summed residuals of a frame that `is_matchable`.
+    overall : (channels,) float32
+        Its `hotpixeld.core.evidence.overall_spread`.
     on_progress : callable
     spread : callable
         What works on the bands of rows.
     """
 
-    def __init__(self, field: Field, spread: Spread, on_progress: Progress) -> None:
+    def __init__(
+        self,
+        field: Field,
+        overall: npt.NDArray[np.float32],
+        spread: Spread,
+        on_progress: Progress,
+    ) -> None:
         height, width, _ = self.shape = field.shape
         self._values = np.empty(field.shape, np.int16)
-        weights = weights_for(field)
+        weights = weights_for(field, overall)
 
         def work(rows: slice) -> None:
             if (compiled := kernel.chosen()) is not None:
@@ -65,9 +72,9 @@ class Matched:
         for _ in spread(work, bands_of(height, 4 * BAND_ROWS)):
             on_progress()
 
-    def values(self, rows: slice) -> npt.NDArray[np.int32]:
+    def values(self, rows: slice) -> npt.NDArray[np.int16]:
         """Return (rows, width, channels), in 1/64 of about a spread."""
-        return self._values[rows].astype(np.int32)
+        return self._values[rows]
 
 
 def is_matchable(shape: tuple[int, int, int]) -> bool:
@@ -76,13 +83,13 @@ def is_matchable(shape: tuple[int, int, int]) -> bool:
     return channels == _CHANNELS and min(height, width) > 1 and height * width >= _LEAST_PIXELS
 
 
-def weights_for(field: Field) -> npt.NDArray[np.float32]:
+def weights_for(field: Field, overall: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return (3, 9): for each channel what its own and the other channels' sums count.
 
     Of red the pixel's own value, the sum of the four beside it and that of the four at its corners;
     then the same of green and of blue.
     """
-    spreads = overall_spread(field).astype(np.float64)
+    spreads = overall.astype(np.float64)
     scatter = _scatter(field, spreads)
     scatter += _LOADING * np.diag(np.tile(_MULTIPLICITY, _CHANNELS))
     weights = np.empty((_CHANNELS, 3 * _CHANNELS))

@@ -17,9 +17,10 @@ from hotpixeld.core.crowds import Usual, usual
 from hotpixeld.core.defects import Candidate, PixelState
 from hotpixeld.core.evidence import (
     Evidence,
-    Profile,
+    Found,
     block_spreads,
     every_suspect,
+    normal_of,
     overall_spread,
     weighed,
 )
@@ -133,18 +134,14 @@ def rank(
     variance, least = _variances(sums, steadiness, spread, on_progress)
     if sums.count < LEAST_PHOTOS:
         return Ranking((), sums.count, reasons.FEW_PHOTOS, variance, least)
-    standing: Field = sums
-    if is_matchable(sums.shape):
-        standing = Matched(sums, spread, on_progress)
-    fields = standing, steadiness
-    normals = [Profile(field, spread, on_progress).normal for field in fields]
-    found = weighed(sums.count, fields, (normals[0], normals[1]), spread, on_progress)
-    del standing, steadiness, fields  # they are large, and so is what follows
+    overall = overall_spread(sums)
+    spreads = block_spreads(sums, overall, spread, on_progress)
+    found = _found(sums, overall, spreads, steadiness, spread=spread, on_progress=on_progress)
+    del steadiness  # it is large, and so is what follows
     off, steady = (one.evidence() for one in found)
     spots = _spots(sums, off, steady, on_progress)
-    overall = overall_spread(sums)
     asked = float(-np.log10(false_alarms) + RANKINGS_MARGIN)
-    if repeats(sums, block_spreads(sums, spread, on_progress)):
+    if repeats(sums, spreads):
         asked += REPEATED_MARGIN
     candidates = _judged(
         sums,
@@ -169,6 +166,29 @@ def rank(
     confirmed = sum(candidate.state == "confirmed" for candidate in best_first)
     kept = tuple(best_first[: max(MOST_CANDIDATES, confirmed)])
     return Ranking(kept, sums.count, held, variance, least)
+
+
+def _found(
+    sums: Sums,
+    overall: npt.NDArray[np.float32],
+    spreads: npt.NDArray[np.float32],
+    steadiness: Steadiness,
+    *,
+    spread: Spread,
+    on_progress: Progress,
+) -> tuple[Found, Found]:
+    """Return what stands off its neighbours, and what varies less than they do."""
+    standing: Field = sums
+    if is_matchable(sums.shape):
+        standing = Matched(sums, overall, spread, on_progress)
+        spreads = block_spreads(standing, overall_spread(standing), spread, on_progress)
+    calm_spreads = block_spreads(steadiness, overall_spread(steadiness), spread, on_progress)
+    fields = standing, steadiness
+    normals = (
+        normal_of(standing, spreads, spread, on_progress),
+        normal_of(steadiness, calm_spreads, spread, on_progress),
+    )
+    return weighed(sums.count, fields, normals, spread, on_progress)
 
 
 def _spots(sums: Sums, off: Evidence, steady: Evidence, on_progress: Progress) -> list[Spot]:
