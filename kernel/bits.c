@@ -201,15 +201,12 @@ PyObject *find_marker(PyObject *self, PyObject *arguments)
     }
     Py_ssize_t found = -1;
     Py_BEGIN_ALLOW_THREADS
-    const uint8_t *bytes = data.buf;
-    for (Py_ssize_t at = start; found < 0 && at < data.len - 1; at++) {
-        uint64_t eight_bytes;
-        while (data.len - at > 9 && (memcpy(&eight_bytes, bytes + at, 8), !has_ff(eight_bytes)))
-            at += 8;
-        uint8_t next = bytes[at + 1];
-        if (bytes[at] == 0xff && next != 0 && next != 0xff && (next < 0xd0 || next > 0xd7))
-            found = at;
-    }
+    const uint8_t *bytes = data.buf, *last = bytes + data.len - 1, *at = bytes + start;
+    for (; at < last && (at = memchr(at, 0xff, (size_t)(last - at))); at++)
+        if (at[1] != 0 && at[1] != 0xff && (at[1] < 0xd0 || at[1] > 0xd7)) {
+            found = at - bytes;
+            break;
+        }
     Py_END_ALLOW_THREADS
     result = PyLong_FromSsize_t(found);
 done:

@@ -21,7 +21,6 @@ typedef struct {
 typedef struct {
     Shape shape;
     float numerator, offset; /* of step 5 */
-    int shift;
     int16_t cap;
 } Rules;
 
@@ -126,7 +125,8 @@ INLINE void stand_off(Strip *strip, const Rules *rules, Py_ssize_t rows, Py_ssiz
             int16_t r = 4 * middle[c][i + 2] - expected;
             int16_t size = greater(r, -r);
             shares += lesser(deep ? size >> 2 : size, cap);
-            residual[c][i] = expected >= white || expected == 0 ? 0 : deep ? 2 * r : 8 * r;
+            int is_black_or_white = (uint16_t)(expected - 1) >= white - 1;
+            residual[c][i] = is_black_or_white ? 0 : deep ? 2 * r : 8 * r;
         }
         seven[i] += shares - restless[i];
         restless[i] = shares;
@@ -135,13 +135,12 @@ INLINE void stand_off(Strip *strip, const Rules *rules, Py_ssize_t rows, Py_ssiz
 
 /* Steps 4 to 6, one row of all channels, added to `total`. */
 INLINE void add_weighed(const Strip *strip, const Rules *rules, Py_ssize_t rows, Py_ssize_t n,
-                        int16_t (*total)[STRIP_PX], const int channels)
+                        int16_t (*total)[STRIP_PX], const int channels, const int deep)
 {
     const uint16_t *first = strip->restless[(rows + 3) % 7], *seven = strip->seven;
     const uint16_t *second = strip->restless[(rows + 4) % 7];
     const uint16_t *third = strip->restless[(rows + 5) % 7];
     const float numerator = rules->numerator, offset = rules->offset;
-    const int shift = rules->shift;
     const int16_t *residual[MOST_CHANNELS];
     uint16_t three[ROW];
     for (int c = 0; c < channels; c++)
@@ -154,7 +153,7 @@ INLINE void add_weighed(const Strip *strip, const Rules *rules, Py_ssize_t rows,
                           + seven[i + 5] + seven[i + 6] - three[i + 2] - three[i + 3] - three[i + 4];
         /* 24 bits round all quotients rightly: test_residual.py tries them */
         int16_t weight = (int16_t)(
-            (int32_t)(numerator / ((float)(int32_t)around + offset) + 0.5f) << shift);
+            (int32_t)(numerator / ((float)(int32_t)around + offset) + 0.5f) << (deep ? 2 : 0));
         for (int c = 0; c < channels; c++) {
             int16_t z = (int16_t)(((((int32_t)residual[c][i] * weight) >> 14) + 1) >> 1);
             total[c][i] += greater(lesser(z, LIMIT), -LIMIT);
@@ -162,15 +161,21 @@ INLINE void add_weighed(const Strip *strip, const Rules *rules, Py_ssize_t rows,
     }
 }
 
+INLINE void sums_of_rows(Strip *strip, const Rules *rules, Py_ssize_t rows, Py_ssize_t width,
+                         int16_t (*total)[STRIP_PX], const int channels, const int deep)
+{
+    stand_off(strip, rules, rows, width + 6, channels, deep);
+    if (rows >= 10)
+        add_weighed(strip, rules, rows, width, total, channels, deep);
+}
+
 INLINE void next_rows_sums(Strip *strip, const Rules *rules, Py_ssize_t rows, Py_ssize_t width,
                            int16_t (*total)[STRIP_PX], const int channels)
 {
     if (rules->shape.value_bytes > 1) /* calls of their own are compiled for their own */
-        stand_off(strip, rules, rows, width + 6, channels, 1);
+        sums_of_rows(strip, rules, rows, width, total, channels, 1);
     else
-        stand_off(strip, rules, rows, width + 6, channels, 0);
-    if (rows >= 10)
-        add_weighed(strip, rules, rows, width, total, channels);
+        sums_of_rows(strip, rules, rows, width, total, channels, 0);
 }
 
 /* One more row of one frame's strip; from the eleventh on `total` gets that of five rows above. */
@@ -259,7 +264,6 @@ static Rules rules_for(Shape shape)
         .shape = shape,
         .numerator = (float)((4096 * 640 * channels) >> shift),
         .offset = (float)(160 * channels),
-        .shift = shift,
         .cap = (int16_t)(1310 / channels),
     };
 }

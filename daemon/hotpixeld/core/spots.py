@@ -223,23 +223,15 @@ def _span(positions: npt.NDArray[np.intp], length: int) -> tuple[int, int]:
 
 def _grown(mask: npt.NDArray[np.bool_], by: int) -> npt.NDArray[np.bool_]:
     """Return ``mask`` with every pixel within ``by`` of it (a square)."""
-    for axis in (0, 1):
-        wide = mask.copy()
-        for step in range(1, by + 1):
-            wide |= _moved(mask, step, axis) | _moved(mask, -step, axis)
-        mask = wide
-    return mask
-
-
-def _moved(mask: npt.NDArray[np.bool_], step: int, axis: int) -> npt.NDArray[np.bool_]:
-    moved = np.zeros_like(mask)
-    here = slice(step, None) if step > 0 else slice(None, step)
-    there = slice(None, -step) if step > 0 else slice(-step, None)
-    if axis == 0:
-        moved[here] = mask[there]
-    else:
-        moved[:, here] = mask[:, there]
-    return moved
+    tall = mask.copy()
+    for step in range(1, by + 1):
+        tall[step:] |= mask[:-step]
+        tall[:-step] |= mask[step:]
+    wide = tall.copy()
+    for step in range(1, by + 1):
+        wide[:, step:] |= tall[:, :-step]
+        wide[:, :-step] |= tall[:, step:]
+    return wide
 
 
 def _connected(mask: npt.NDArray[np.bool_], start: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
