@@ -7,6 +7,13 @@ int refuse(const char *why)
     return -1;
 }
 
+int rows_fit(Py_ssize_t top, Py_ssize_t bottom, Shape shape)
+{
+    if (top < 0 || top > bottom || bottom > shape.height)
+        return refuse("rows outside of the frame");
+    return 0;
+}
+
 int is_unsigned(const Py_buffer *view)
 {
     return view->format && strlen(view->format) == 1 && strchr("BHILQ", view->format[0]);

@@ -58,6 +58,9 @@ int take_frames(PyObject *given, Py_buffer *views, Frame *frames, Shape *shape);
 
 int is_unsigned(const Py_buffer *view);
 
+/* Check that these are rows of a frame and return 0. */
+int rows_fit(Py_ssize_t top, Py_ssize_t bottom, Shape shape);
+
 /* Eight bytes as a number, the first one highest. */
 static inline uint64_t big_endian(const uint8_t *p)
 {
@@ -77,6 +80,26 @@ int has_shape(const Py_buffer *view, Py_ssize_t a, Py_ssize_t b, Py_ssize_t c);
 
 /* Check that it is (rows, width, 1 to 4), none of them 0, and return 0. */
 int is_band(const Py_buffer *view);
+
+/* ---- between sums.c and residuals.c */
+
+enum { CHUNK_PX = 1024 }; /* a chunk of four frames stays within the first cache */
+
+/* Where the values of frames are added up, and room for the work; wide is 4 bytes a sum, else 2. */
+typedef struct {
+    uint8_t *sum, *squares;
+    int is_wide;
+    uint8_t room[5][CHUNK_PX * 8 + 8];
+} Sums;
+
+/* Add a part of a row of all frames to their sums. */
+void add_to_sums(const Frame *frames, int count, Shape shape, Sums *sums, Py_ssize_t y,
+                 Py_ssize_t left, Py_ssize_t right);
+
+/* Add some rows' residuals to `total`, and, where sums are given, their values to those while they
+ * are in the cache. Return 0, or -1 without memory. */
+int add_rows(const Frame *frames, int count, Shape shape, Py_ssize_t top, Py_ssize_t bottom,
+             const Py_buffer *total, Sums *sums);
 
 /* ---- what Python calls; module.c says with what */
 

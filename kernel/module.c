@@ -3,7 +3,8 @@
 
 static PyMethodDef methods[] = {
     {"fold", fold, METH_VARARGS,
-     "fold(frames, sum_dn, sum_squares_dn2, top, bottom): add the rows top to bottom of frames."},
+     "fold(frames, sum_dn, sum_squares_dn2, residual or None, top, bottom): add the rows top to "
+     "bottom of frames, and their residuals."},
     {"grey_sums", grey_sums, METH_VARARGS,
      "grey_sums(frame, out, top, bottom, step): add the channels of every step-th row by column."},
     {"add_residuals", add_residuals, METH_VARARGS,

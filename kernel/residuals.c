@@ -227,10 +227,10 @@ typedef struct {
     Py_ssize_t row_values, value_bytes;
 } Total;
 
-/* Add the residuals of a rectangle to `total`. */
+/* Add the residuals of a rectangle to `total`, and its values to `sums` where there are any. */
 FAST static void add_rectangle(const Frame *frames, int count, const Rules *rules, Strip *strips,
                           Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right,
-                          Total total)
+                          Total total, Sums *sums)
 {
     Py_ssize_t channels = rules->shape.channels;
     for (Py_ssize_t x = left; x < right; x += STRIP_PX) {
@@ -240,15 +240,18 @@ FAST static void add_rectangle(const Frame *frames, int count, const Rules *rule
             memset(strips[i].seven, 0, sizeof strips[i].seven);
         }
         for (Py_ssize_t rows = 0; rows < bottom - top + 10; rows++) {
-            int16_t sums[MOST_CHANNELS][STRIP_PX] = {{0}};
+            int16_t row[MOST_CHANNELS][STRIP_PX] = {{0}};
+            Py_ssize_t y = top - 5 + rows;
             for (int i = 0; i < count; i++)
-                next_row(&strips[i], &frames[i], rules, top - 5 + rows, rows, x, width, sums);
+                next_row(&strips[i], &frames[i], rules, y, rows, x, width, row);
+            if (sums && y >= top && y < bottom)
+                add_to_sums(frames, count, rules->shape, sums, y, x, x + width);
             if (rows < 10)
                 continue;
             uint8_t *out = total.data
                            + ((rows - 10) * total.row_values + (x - left) * channels)
                                  * total.value_bytes;
-            const int16_t(*all)[STRIP_PX] = (const int16_t(*)[STRIP_PX])sums;
+            const int16_t(*all)[STRIP_PX] = (const int16_t(*)[STRIP_PX])row;
             if (total.value_bytes == 2)
                 put(all, channels, width, NULL, (int16_t *)(void *)out);
             else
@@ -268,6 +271,20 @@ static Rules rules_for(Shape shape)
     };
 }
 
+int add_rows(const Frame *frames, int count, Shape shape, Py_ssize_t top, Py_ssize_t bottom,
+             const Py_buffer *total, Sums *sums)
+{
+    Strip *strips = malloc((size_t)count * sizeof *strips);
+    if (!strips)
+        return -1;
+    Py_ssize_t row = shape.width * shape.channels;
+    const Total all = {(uint8_t *)total->buf + top * row * total->itemsize, row, total->itemsize};
+    const Rules rules = rules_for(shape);
+    add_rectangle(frames, count, &rules, strips, top, bottom, 0, shape.width, all, sums);
+    free(strips);
+    return 0;
+}
+
 PyObject *add_residuals(PyObject *self, PyObject *arguments)
 {
     (void)self;
@@ -284,25 +301,14 @@ PyObject *add_residuals(PyObject *self, PyObject *arguments)
     int count = take_frames(given, views, frames, &shape);
     if (count < 0)
         goto without_frames;
-    if (sums_fit(&total, shape, total.itemsize == 2 ? 2 : 4) < 0)
+    if (sums_fit(&total, shape, total.itemsize == 2 ? 2 : 4) < 0
+        || rows_fit(top, bottom, shape) < 0)
         goto done;
-    if (top < 0 || top > bottom || bottom > shape.height) {
-        refuse("rows outside of the frame");
-        goto done;
-    }
-    Strip *strips = malloc((size_t)count * sizeof *strips);
-    if (!strips) {
-        PyErr_NoMemory();
-        goto done;
-    }
-    Py_ssize_t row = shape.width * shape.channels;
-    const Total all = {(uint8_t *)total.buf + top * row * total.itemsize, row, total.itemsize};
-    const Rules rules = rules_for(shape);
+    int failed;
     Py_BEGIN_ALLOW_THREADS
-    add_rectangle(frames, count, &rules, strips, top, bottom, 0, shape.width, all);
-    free(strips);
+    failed = add_rows(frames, count, shape, top, bottom, &total, NULL);
     Py_END_ALLOW_THREADS
-    result = Py_NewRef(Py_None);
+    result = failed ? PyErr_NoMemory() : Py_NewRef(Py_None);
 done:
     release_all(views, count);
 without_frames:
@@ -345,7 +351,8 @@ PyObject *residual_at(PyObject *self, PyObject *arguments)
     memset(residuals, 0, (size_t)out.len);
     for (Py_ssize_t i = 0; i < number; i++, residuals += shape.channels)
         add_rectangle(&frame, 1, &rules, strip, site[2 * i], site[2 * i] + 1, site[2 * i + 1],
-                      site[2 * i + 1] + 1, (Total){(uint8_t *)residuals, shape.channels, 4});
+                      site[2 * i + 1] + 1, (Total){(uint8_t *)residuals, shape.channels, 4},
+                      NULL);
     free(strip);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);

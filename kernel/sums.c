@@ -1,8 +1,6 @@
 /* Sums and sums of squares, as moments.py has them. */
 #include "kernel.h"
 
-enum { CHUNK_PX = 1024 }; /* a chunk of four frames stays within the first cache */
-
 #if defined(__x86_64__) && defined(__GNUC__)
 #define HAS_SHUFFLE
 #include <tmmintrin.h>
@@ -95,75 +93,83 @@ FAST static void add_16(const uint8_t *const *four, uint32_t *restrict sum,
 }
 
 /* Four frames at a time, since reading and writing the sums costs more than adding to them. */
-static void fold_rows(const Frame *frames, int count, Shape shape, const Py_buffer *sum,
-                      const Py_buffer *squares, Py_ssize_t top, Py_ssize_t bottom,
-                      uint8_t (*room)[CHUNK_PX * 8 + 8])
+void add_to_sums(const Frame *frames, int count, Shape shape, Sums *sums, Py_ssize_t y,
+                 Py_ssize_t left, Py_ssize_t right)
 {
-    memset(room[4], 0, sizeof room[4]);
-    for (Py_ssize_t y = top; y < bottom; y++)
-        for (Py_ssize_t x = 0; x < shape.width; x += CHUNK_PX) {
-            Py_ssize_t pixels = shape.width - x < CHUNK_PX ? shape.width - x : CHUNK_PX;
-            Py_ssize_t at = (y * shape.width + x) * shape.channels, n = pixels * shape.channels;
-            void *sum_at = (uint8_t *)sum->buf + at * sum->itemsize;
-            void *squares_at = (uint8_t *)squares->buf + at * squares->itemsize;
-            for (int first = 0; first < count; first += 4) {
-                const uint8_t *four[4];
-                for (int i = 0; i < 4; i++) /* a black frame changes no sum */
-                    four[i] = first + i < count
-                                  ? packed(&frames[first + i], shape, y, x, pixels, room[i])
-                                  : room[4];
-                if (shape.value_bytes == 2)
-                    add_16(four, sum_at, squares_at, n);
-                else if (sum->itemsize == 2)
-                    add_8_of_few(four, count - first, sum_at, squares_at, n);
-                else
-                    add_8(four, count - first, sum_at, squares_at, n);
-            }
+    Py_ssize_t sum_bytes = sums->is_wide ? 4 : 2, squares_bytes = shape.value_bytes == 2 ? 8 : 4;
+    for (Py_ssize_t x = left; x < right; x += CHUNK_PX) {
+        Py_ssize_t pixels = right - x < CHUNK_PX ? right - x : CHUNK_PX;
+        Py_ssize_t at = (y * shape.width + x) * shape.channels, n = pixels * shape.channels;
+        void *sum = sums->sum + at * sum_bytes, *squares = sums->squares + at * squares_bytes;
+        for (int first = 0; first < count; first += 4) {
+            const uint8_t *four[4];
+            for (int i = 0; i < 4; i++) /* a black frame changes no sum */
+                four[i] = first + i < count
+                              ? packed(&frames[first + i], shape, y, x, pixels, sums->room[i])
+                              : sums->room[4];
+            if (shape.value_bytes == 2)
+                add_16(four, sum, squares, n);
+            else if (sums->is_wide)
+                add_8(four, count - first, sum, squares, n);
+            else
+                add_8_of_few(four, count - first, sum, squares, n);
         }
+    }
+}
+
+static int add_all(const Frame *frames, int count, Shape shape, Py_ssize_t top, Py_ssize_t bottom,
+                   const Py_buffer *residual, Sums *sums)
+{
+    if (residual->buf)
+        return add_rows(frames, count, shape, top, bottom, residual, sums);
+    for (Py_ssize_t y = top; y < bottom; y++)
+        add_to_sums(frames, count, shape, sums, y, 0, shape.width);
+    return 0;
 }
 
 PyObject *fold(PyObject *self, PyObject *arguments)
 {
     (void)self;
-    PyObject *given, *result = NULL;
-    Py_buffer sum, squares, views[MOST_FRAMES];
+    PyObject *given, *arrays[3], *result = NULL;
+    Py_buffer sum = {0}, squares = {0}, residual = {0}, views[MOST_FRAMES];
     Frame frames[MOST_FRAMES];
     Shape shape;
     Py_ssize_t top, bottom;
-    PyObject *sum_array, *squares_array;
-    if (!PyArg_ParseTuple(arguments, "OOOnn", &given, &sum_array, &squares_array, &top, &bottom))
+    int count = 0, failed;
+    if (!PyArg_ParseTuple(arguments, "OOOOnn", &given, &arrays[0], &arrays[1], &arrays[2], &top,
+                          &bottom))
         return NULL;
     const int writable = PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT;
-    if (PyObject_GetBuffer(sum_array, &sum, writable) < 0)
-        return NULL;
-    if (PyObject_GetBuffer(squares_array, &squares, writable) < 0)
-        goto without_squares;
-    int count = take_frames(given, views, frames, &shape);
-    if (count < 0)
+    if (PyObject_GetBuffer(arrays[0], &sum, writable) < 0
+        || PyObject_GetBuffer(arrays[1], &squares, writable) < 0
+        || (arrays[2] != Py_None && PyObject_GetBuffer(arrays[2], &residual, writable) < 0)
+        || (count = take_frames(given, views, frames, &shape)) < 0)
         goto without_frames;
     if (sums_fit(&sum, shape, shape.value_bytes == 1 && sum.itemsize == 2 ? 2 : 4) < 0
-        || sums_fit(&squares, shape, shape.value_bytes == 1 ? 4 : 8) < 0)
+        || sums_fit(&squares, shape, shape.value_bytes == 1 ? 4 : 8) < 0
+        || (residual.buf && sums_fit(&residual, shape, residual.itemsize == 2 ? 2 : 4) < 0)
+        || rows_fit(top, bottom, shape) < 0)
         goto done;
-    if (!is_unsigned(&sum) || !is_unsigned(&squares) || top < 0 || top > bottom
-        || bottom > shape.height) {
-        refuse("sums that are not unsigned, or rows outside of the frame");
+    if (!is_unsigned(&sum) || !is_unsigned(&squares)) {
+        refuse("sums that are not unsigned");
         goto done;
     }
-    uint8_t(*room)[CHUNK_PX * 8 + 8] = malloc(5 * sizeof *room);
-    if (!room) {
+    Sums *sums = calloc(1, sizeof *sums);
+    if (!sums) {
         PyErr_NoMemory();
         goto done;
     }
+    sums->sum = sum.buf, sums->squares = squares.buf, sums->is_wide = sum.itemsize == 4;
     Py_BEGIN_ALLOW_THREADS
-    fold_rows(frames, count, shape, &sum, &squares, top, bottom, room);
-    free(room);
+    failed = add_all(frames, count, shape, top, bottom, &residual, sums);
+    free(sums);
     Py_END_ALLOW_THREADS
-    result = Py_NewRef(Py_None);
+    result = failed ? PyErr_NoMemory() : Py_NewRef(Py_None);
 done:
     release_all(views, count);
 without_frames:
+    PyBuffer_Release(&residual);
     PyBuffer_Release(&squares);
-without_squares:
     PyBuffer_Release(&sum);
     return result;
 }

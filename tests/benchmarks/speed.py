@@ -21,10 +21,11 @@ from benchmarks.madephotos import QUALITY, jpeg
 from benchmarks.timing import Row, cpu_s, wall_s
 from benchmarks.whole import whole_rows
 from hotpixeld.core import kernel
-from hotpixeld.core.moments import Moments
+from hotpixeld.core.moments import Frame, Moments
 from hotpixeld.core.rank import rank
 from hotpixeld.core.repair import footprint_at, repair_patch
 from hotpixeld.core.residual import add_residuals
+from hotpixeld.core.spread import bands_of
 from hotpixeld.edge import pillowmemory
 from hotpixeld.edge.decode import frame_of, load, open_image
 from hotpixeld.edge.encode import encode_copy
@@ -55,6 +56,15 @@ def _rows(photos: int, runs: int) -> Iterator[Row]:
     yield from whole_rows(photos, max(1, runs // 2))
 
 
+def _add_sums(moments: Moments, frames: Sequence[Frame]) -> None:
+    for rows in bands_of(moments.shape[0], 256):
+        if (compiled := kernel.chosen()) is None:
+            moments._add_sums(frames, rows)
+            continue
+        sums = moments.sum_dn, moments.sum_squares_dn2
+        compiled.fold(frames, *sums, None, rows.start, rows.stop)
+
+
 def _fold_rows(megapixels: int, runs: int) -> Iterator[Row]:
     files = [jpeg(megapixels, seed) for seed in range(BATCH)]
     frames = [frame_of(load(open_image(data, _MOST_PIXELS))) for data in files]
@@ -67,10 +77,6 @@ def _fold_rows(megapixels: int, runs: int) -> Iterator[Row]:
     def decode() -> None:
         for data in files:
             Image.open(io.BytesIO(data)).load()
-
-    def fold_sums() -> None:
-        for start in range(0, height, 256):
-            moments._add_sums(frames, slice(start, min(height, start + 256)))
 
     def residuals() -> None:
         add_residuals(frames, moments.residual)
@@ -91,9 +97,9 @@ def _fold_rows(megapixels: int, runs: int) -> Iterator[Row]:
     taken = cpu_s(
         {
             "decode": decode,
-            "sums": fold_sums,
+            "sums": lambda: _add_sums(moments, frames),
             "residuals": residuals,
-            "sums, numpy": lambda: with_numpy(fold_sums),
+            "sums, numpy": lambda: with_numpy(lambda: _add_sums(moments, frames)),
             "opencv": opencv,
             "bandwidth": bandwidth,
         },

@@ -81,7 +81,9 @@ def _fold(kernel: ModuleType, generator: np.random.Generator) -> None:
     wide = np.uint32 if frames[0].dtype == np.uint8 else np.uint64
     narrow = np.uint16 if generator.random() < 0.5 and wide is np.uint32 else np.uint32
     sums, squares = _sums(generator, shape, narrow), _sums(generator, shape, wide)
-    kernel.fold(frames, sums, squares, *_rows(generator, shape[0]))
+    residual = _sums(generator, shape, np.int32 if generator.random() < 0.5 else np.int16)
+    third = None if generator.random() < 0.3 else residual
+    kernel.fold(frames, sums, squares, third, *_rows(generator, shape[0]))
 
 
 def _residuals(kernel: ModuleType, generator: np.random.Generator) -> None:

@@ -235,6 +235,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_changed() -> None:
     assert compiled is not None
     (frame,) = frames_of((6, 7, 3), np.uint8, 1, 0, 1)
     sums, squares = np.zeros((6, 7, 3), np.uint32), np.zeros((6, 7, 3), np.uint32)
+    residual = np.zeros((6, 7, 3), np.int32)
     cases: list[tuple[list[Frame], int, int]] = [
         ([], 0, 6),
         ([frame] * 65, 0, 6),
@@ -249,15 +250,18 @@ def test_what_does_not_fit_is_refused_and_nothing_is_changed() -> None:
     ]
     for frames, top, bottom in cases:
         with pytest.raises(ValueError, match=r"frame|rows|sums"):
-            compiled.fold(frames, sums, squares, top, bottom)
+            compiled.fold(frames, sums, squares, residual, top, bottom)
     with pytest.raises(ValueError, match="sums"):
-        compiled.fold([frame], sums, squares.astype(np.uint64), 0, 6)
+        compiled.fold([frame], sums, squares.astype(np.uint64), residual, 0, 6)
+    with pytest.raises(ValueError, match="sums"):
+        compiled.fold([frame], sums, squares, residual[:5], 0, 5)
     read_only = squares.copy()
     read_only.flags.writeable = False
     with pytest.raises((ValueError, BufferError)):
-        compiled.fold([frame], sums, read_only, 0, 6)
+        compiled.fold([frame], sums, read_only, residual, 0, 6)
     assert not sums.any()
     assert not squares.any()
+    assert not residual.any()
 
 
 def test_without_a_compiler_the_build_works_and_makes_no_kernel(tmp_path: Path) -> None:

@@ -24,16 +24,20 @@ MOST_FRAMES = 64  # in one call
 class Kernel(Protocol):
     """The functions of the C; they let other threads run, and check all they are given."""
 
-    def fold(
+    def fold(  # noqa: PLR0917  positional, as C takes them
         self,
         frames: Sequence[Frame],
         sum_dn: npt.NDArray[np.unsignedinteger],
         sum_squares_dn2: npt.NDArray[np.unsignedinteger],
+        residual: npt.NDArray[np.signedinteger] | None,
         top: int,
         bottom: int,
         /,
     ) -> None:
-        """Add some rows of frames to sums (uint32, or uint16 of few) and sums of squares."""
+        """Add some rows of frames to sums (uint32, or uint16 of few) and sums of squares.
+
+        And their residuals to ``residual``, where it is given, in the same pass.
+        """
 
     def grey_sums(
         self, frame: Frame, out: npt.NDArray[np.uint32], top: int, bottom: int, step: int, /

@@ -185,13 +185,15 @@ class Moments:
         self.residual = self.residual.astype(np.int32, copy=False)
 
     def _add_rows(self, frames: Sequence[Frame], rows: slice) -> None:
+        if (compiled := kernel.chosen()) is not None:
+            compiled.fold(
+                frames, self.sum_dn, self.sum_squares_dn2, self.residual, rows.start, rows.stop
+            )
+            return
         self._add_sums(frames, rows)
         add_residuals(frames, self.residual, rows)
 
     def _add_sums(self, frames: Sequence[Frame], rows: slice) -> None:
-        if (compiled := kernel.chosen()) is not None:
-            compiled.fold(frames, self.sum_dn, self.sum_squares_dn2, rows.start, rows.stop)
-            return
         pixels = _stored_pixels(frames)
         height, width, channels = pixels[0][rows].shape
         of_a_band = list(bands((height, width, channels)))
