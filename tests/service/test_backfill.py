@@ -24,7 +24,7 @@ from hotpixeld.edge.generations import read_generation
 from hotpixeld.edge.photo import read_photo
 from hotpixeld.edge.pixels import read_pixels
 from hotpixeld.service import backfill as room
-from hotpixeld.service import sums, tree
+from hotpixeld.service import sums
 from hotpixeld.service.backfill import Backfilled, backfill
 from hotpixeld.service.partition import fold_partition
 from hotpixeld.service.space import check_state_space
@@ -224,31 +224,6 @@ def test_a_killed_process_changes_nothing_in_the_sums(
         assert killed
         assert done.states == {"folded": 20}
         assert_newest_epochs_are(state, [paths[10:], paths[:10]])
-
-
-def test_a_cluster_gives_the_same_sums_though_a_worker_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr(tree, "PARTITION_PHOTOS", 2)
-    monkeypatch.setenv("PYTHONPATH", str(Path(room.__file__).parents[2]))
-    paths = archive_in(tmp_path, 20)
-    killed: list[int] = []
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
-
-        def kill_one() -> None:
-            if not killed:
-                worker = next(iter(cluster.workers.values()))
-                os.kill(worker.pid, signal.SIGKILL)
-                killed.append(worker.pid)
-
-        with opened(tmp_path) as state, workers(1, cluster.scheduler_address) as held:
-            done = run(state, tmp_path, held, kill_one)
-            assert killed
-            assert done.states == {"folded": 20}
-            assert_newest_epochs_are(state, [paths[10:], paths[:10]])
 
 
 def test_photos_of_the_daemon_are_not_displaced(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from hotpixeld.service.workers import WorkerDiedError
 
 log = logging.getLogger(__name__)
 
-_MOST_TRIES = 3  # at an epoch whose sums are lost again and again
+MOST_TRIES = 3  # at an epoch whose sums are lost again and again
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,14 @@ class Settlement:
 
     def _summed(self, epoch: _Settling) -> Epoch:
         """Return the epoch with its sums, decided upon and folded anew where they are lost."""
-        for _ in range(_MOST_TRIES):
+        for _ in range(MOST_TRIES):
             try:
                 return Epoch(epoch.sums.total(), epoch.entries)
             except SumsLostError as error:
                 log.warning("%d photos are folded again: %s", len(epoch.entries), error)
                 self._forget(epoch)
                 epoch = self._settled(self._sums.fold(epoch.partitions))
-        raise OSError(errno.EAGAIN, f"sums were lost {_MOST_TRIES} times: see to the workers")
+        raise OSError(errno.EAGAIN, f"sums were lost {MOST_TRIES} times: see to the workers")
 
     def _forget(self, epoch: _Settling) -> None:
         """Make it as if the epoch had not been settled."""
