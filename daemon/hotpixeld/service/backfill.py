@@ -23,8 +23,9 @@ from hotpixeld.edge.database import transaction
 from hotpixeld.edge.found import stored
 from hotpixeld.edge.ledger import Ledger, SensorRow, StatisticsState
 from hotpixeld.edge.names import Names
-from hotpixeld.edge.pixels import read_pixels, replace_pixels
+from hotpixeld.edge.pixels import PixelRow, read_pixels, replace_pixels
 from hotpixeld.edge.scan import Scan
+from hotpixeld.service.lookback import Lookback
 from hotpixeld.service.olddefects import Span, with_old_epoch
 from hotpixeld.service.partition import Entry, Rules, Surveyed, bytes_of, survey
 from hotpixeld.service.settling import Epoch, Settlement
@@ -82,6 +83,8 @@ class _Backfill:
         self.workers = workers
         self.progress = progress
         self.rules = Rules(self.config.limits.max_pixels, self.config.detection.skip_similar)
+        self.epoch_photos = max(1, self.config.detection.window // 2)
+        self.lookback = Lookback(state, workers, self.epoch_photos)
         self.result = Backfilled()
         self._give_survey = partial(workers.give, _survey)
         self._done = self._total = 0
@@ -102,6 +105,8 @@ class _Backfill:
         for sensor, photos in sorted(by_sensor.items(), key=lambda item: item[0].key):
             photos.sort(key=lambda photo: (photo.captured_at, photo.path))
             self._fold_sensor(sensor, photos)
+        for row in self.ledger.sensors():
+            self.lookback.date_newest(row)
         return self.result
 
     def _survey(self, folders: Sequence[Path]) -> Iterator[Surveyed]:
@@ -138,11 +143,10 @@ class _Backfill:
     def _fold_sensor(self, sensor: Sensor, photos: list[Surveyed]) -> None:
         row = self.ledger.sensor_of(sensor)
         held = self.state.accumulation.epochs(row.id)
-        length = max(1, self.config.detection.window // 2)
+        length = self.epoch_photos
         cuts = [photos[start : start + length] for start in range(0, len(photos), length)]
         kept = max(0, 2 - len(held)) if not held or held[-1] - 1 not in held else 0
         waiting: list[Epoch] = []
-        before = ""
         memory_bytes = self.state.accumulation.memory_bytes
 
         def check_space() -> None:
@@ -163,8 +167,7 @@ class _Backfill:
                 elif number >= len(cuts) - kept:
                     waiting.append(epoch)
                 else:
-                    self._drop(row, epoch, before)
-                    before = epoch.span[1] or before
+                    self._drop(row, epoch)
         if waiting:
             self._keep(row, waiting, held)
 
@@ -174,16 +177,18 @@ class _Backfill:
 
     # --- what becomes of an epoch
 
-    def _drop(self, row: SensorRow, epoch: Epoch, before: str) -> None:
+    def _drop(self, row: SensorRow, epoch: Epoch) -> None:
         """Rank an old epoch, date its defects, record its photos, and let its moments go."""
-        pixels = read_pixels(self.ledger.db, row.id)
+        pixels: Sequence[PixelRow] = read_pixels(self.ledger.db, row.id)
         if epoch.moments.count >= self.config.detection.min_photos:
             ranking = rank(
                 [epoch.moments],
                 false_alarms=self.config.detection.false_alarms,
                 spread=self.state.accumulation.spread,  # the workers have nothing to do meanwhile
             )
-            pixels = with_old_epoch(pixels, ranking.candidates, Span(before, *epoch.span))
+            span = Span(self.lookback.last_before(row, epoch.span[0]), *epoch.span)
+            found = with_old_epoch(pixels, ranking.candidates, span)
+            pixels = self.lookback.date_epoch(row, found, epoch.entries)
         number = self.ledger.db.execute(
             "SELECT min(coalesce(min(epoch), 0), -1) - 1 FROM photos WHERE sensor_id = ?",
             (row.id,),
@@ -202,6 +207,7 @@ class _Backfill:
                 self.state.accumulation.stored.record(written, ids)
         if sum(epoch.moments.count for epoch in epochs) >= self.config.detection.min_photos:
             self.state.detection.rank(self.ledger.sensor(row.id))
+            self.lookback.date_vanished(row)
 
     def _record(self, row: SensorRow, epoch: Epoch, number: int | None, state: str) -> None:
         with transaction(self.ledger.db):
