@@ -130,8 +130,10 @@ def test_an_archive_is_folded_epoch_by_epoch_in_order_of_capture(
         assert_newest_epochs_are(state, [paths[36 - last :], paths[36 - last - before : 36 - last]])
         (pixel,) = [p for p in read_pixels(state.ledger.db, 1) if p.state == "confirmed"]
         assert (pixel.row, pixel.column) == STUCK
+        assert pixel.since_after is not None
         assert pixel.since_by is not None
-        assert pixel.since_by < "2024-01-02"
+        assert "2024-01-01T09" <= pixel.since_after < f"2024-01-01T{APPEARS_AT}" <= pixel.since_by
+        assert pixel.since_by < "2024-01-01T15"
         again = run(state, tmp_path, held)
         assert again.states == {}
         assert again.already_known == 38

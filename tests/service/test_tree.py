@@ -9,12 +9,20 @@ from typing import Any
 
 import pytest
 
+from hotpixeld.edge.pixels import read_pixels
 from hotpixeld.service import tree
 from hotpixeld.service.backfill import Backfilled
 from hotpixeld.service.settling import MOST_TRIES
 from hotpixeld.service.state import State
 from hotpixeld.service.workers import workers
-from service.test_backfill import archive_in, assert_newest_epochs_are, opened, photo, run
+from service.test_backfill import (
+    APPEARS_AT,
+    archive_in,
+    assert_newest_epochs_are,
+    opened,
+    photo,
+    run,
+)
 
 distributed: Any = pytest.importorskip("distributed", reason="NOT TESTED: no distributed")
 Cluster = Any  # distributed has no types
@@ -87,6 +95,8 @@ def test_a_cluster_gives_the_same_sums(tmp_path: Path, cluster: Cluster) -> None
     (tmp_path / "archive" / "copy.jpg").write_bytes(paths[3].read_bytes())
     with backfilled(tmp_path, cluster, {}) as (state, done):
         assert done.states == {"folded": PHOTOS - 1, "duplicate": 1}
+        (pixel,) = [p for p in read_pixels(state.ledger.db, 1) if p.state == "confirmed"]
+        assert (pixel.since_by or "").startswith(f"2024-01-01T{APPEARS_AT}:00")
         assert_newest_epochs_are(state, [paths[9:], paths[:9]])
 
 
