@@ -1,12 +1,15 @@
 """An archive on a real cluster: each photo once, and the same sums, whichever worker dies when."""
 
+import contextlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hotpixeld.edge.pixels import read_pixels
@@ -161,3 +164,36 @@ def test_workers_that_never_survive_an_addition_end_the_run_and_nothing_is_recor
             run(state, tmp_path, held)
         assert not state.ledger.db.execute("SELECT * FROM photos").fetchall()
         assert not state.ledger.db.execute("SELECT * FROM generations").fetchall()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", range(20))
+def test_workers_killed_at_random_moments_change_nothing(
+    tmp_path: Path, cluster: Cluster, seed: int
+) -> None:
+    paths = archive_in(tmp_path, 5 * PHOTOS)
+    for number in range(0, 5 * PHOTOS, 9):
+        (tmp_path / "archive" / f"copy of {number}.jpg").write_bytes(paths[number].read_bytes())
+    random = np.random.default_rng(seed)
+    over = threading.Event()
+
+    def kill_now_and_then() -> None:
+        while not over.wait(random.uniform(0.1, 1.2)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(random.choice(sorted(pids(cluster) - {None})), signal.SIGKILL)
+
+    killing = threading.Thread(target=kill_now_and_then)
+    killing.start()
+    try:
+        with backfilled(tmp_path, cluster, {}) as (state, done):
+            assert done.states["folded"] == 5 * PHOTOS
+            assert done.states.keys() == {"folded", "duplicate"}
+            rows = state.ledger.db.execute("SELECT epoch, path FROM photos WHERE epoch >= -1")
+            newest: dict[int, list[Path]] = {}
+            for epoch, path in rows:
+                newest.setdefault(epoch, []).append(Path(os.fsdecode(path)))
+            assert_newest_epochs_are(state, [newest[0], newest[-1]])
+    finally:
+        over.set()
+        killing.join()
