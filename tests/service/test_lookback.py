@@ -113,7 +113,26 @@ def test_one_that_healed_was_last_seen_in_the_last_photo_that_shows_it(tmp_path:
             last = number_of(shots, pixel.last_seen)
             assert last is not None
             assert defect.healed is not None
-            assert defect.healed - 9 <= last < defect.healed  # bright photos hide it
+            assert defect.healed - 9 <= last < defect.healed + 3  # bright photos hide it
+
+
+def test_older_photos_that_come_later_date_it_back_and_it_was_still_seen_last_in_the_newer_ones(
+    tmp_path: Path,
+) -> None:
+    defect = stuck(0, onset=8)
+    shots = shot_with([defect])
+    with archived(tmp_path, shots) as state, here() as held:
+        archive, older = tmp_path / "archive", tmp_path / "older"
+        older.mkdir()
+        for shot in shots[: 2 * EPOCH]:
+            (archive / shot.name).rename(older / shot.name)
+        run(state, tmp_path, held)
+        newer = found_at(state, defect)
+        assert (newer.since_after, number_of(shots, newer.since_by)) == (None, 2 * EPOCH)
+        backfill(state, [older], held, lambda _done, _total: None)
+        assert_dated(state, shots, defect)
+        assert found_at(state, defect).last_seen == newer.last_seen
+        assert found_at(state, defect).state == "confirmed"
 
 
 def test_a_run_that_was_stopped_before_it_looked_back_dates_when_it_goes_on(

@@ -119,10 +119,9 @@ class Lookback:
             first = min((photo.at for photo in photos if photo.at), default="")
             earlier = self._shown(row, self._before(row, first, self._reach), sites)
             history = history_of(earlier + shown, sites, row.sensor)
+        last = max(photo.at for photo in photos)
         for at in found.new:
-            told = dated(replace(pixels[at], since_after=None, since_by=None), history)
-            if told.since_by:
-                pixels[at] = replace(told, since_after=told.since_after or None)
+            pixels[at] = _dated_anew(pixels[at], history, last)
         for at in found.vanished:
             pixels[at] = _last_shown(pixels[at], history)
         return tuple(pixels)
@@ -227,6 +226,16 @@ class Lookback:
 def _sets_in(pixel: PixelRow, history: History) -> bool:
     found = history.of(pixel.row, pixel.column)
     return found is not None and found[0].after is not None
+
+
+def _dated_anew(pixel: PixelRow, history: History, last: str) -> PixelRow:
+    """Return the pixel with its dates; it may have been seen after the last of these photos."""
+    told = dated(replace(pixel, since_after=None, since_by=None), history)
+    if not told.since_by:
+        return pixel
+    was_seen_later = pixel.last_seen is not None and pixel.last_seen > last
+    last_seen = pixel.last_seen if was_seen_later else told.last_seen
+    return replace(told, since_after=told.since_after or None, last_seen=last_seen)
 
 
 def _last_shown(pixel: PixelRow, history: History) -> PixelRow:
