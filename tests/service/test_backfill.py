@@ -24,6 +24,7 @@ from hotpixeld.edge.generations import read_generation
 from hotpixeld.edge.photo import read_photo
 from hotpixeld.edge.pixels import read_pixels
 from hotpixeld.service import backfill as room
+from hotpixeld.service import sums
 from hotpixeld.service.backfill import Backfilled, backfill
 from hotpixeld.service.partition import fold_partition
 from hotpixeld.service.space import check_state_space
@@ -89,7 +90,7 @@ def run(
 def here() -> Iterator[Workers]:
     """Hold a worker that is this process."""
     with ThreadPoolExecutor(1) as executor:
-        yield Workers(lambda: executor, ahead=1, are_here=True)
+        yield Workers(lambda: executor, ahead=1)
 
 
 def summed(paths: list[Path]) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def assert_newest_epochs_are(state: State, expected: list[list[Path]]) -> None:
 def test_an_archive_is_folded_epoch_by_epoch_in_order_of_capture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "PARTITION_PHOTOS", 4)
+    monkeypatch.setattr(sums, "PARTITION_PHOTOS", 4)
     paths = archive_in(tmp_path, 36)
     (tmp_path / "archive" / "copy of one.jpg").write_bytes(paths[3].read_bytes())
     (tmp_path / "archive" / "broken.jpg").write_bytes(paths[5].read_bytes()[:3000])
@@ -129,8 +130,10 @@ def test_an_archive_is_folded_epoch_by_epoch_in_order_of_capture(
         assert_newest_epochs_are(state, [paths[36 - last :], paths[36 - last - before : 36 - last]])
         (pixel,) = [p for p in read_pixels(state.ledger.db, 1) if p.state == "confirmed"]
         assert (pixel.row, pixel.column) == STUCK
+        assert pixel.since_after is not None
         assert pixel.since_by is not None
-        assert pixel.since_by < "2024-01-02"
+        assert "2024-01-01T09" <= pixel.since_after < f"2024-01-01T{APPEARS_AT}" <= pixel.since_by
+        assert pixel.since_by < "2024-01-01T15"
         again = run(state, tmp_path, held)
         assert again.states == {}
         assert again.already_known == 38
@@ -140,7 +143,7 @@ def test_an_archive_is_folded_epoch_by_epoch_in_order_of_capture(
 def test_without_room_for_the_state_it_stops_and_goes_on_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "PARTITION_PHOTOS", 5)
+    monkeypatch.setattr(sums, "PARTITION_PHOTOS", 5)
     paths = archive_in(tmp_path, 36)
     asked: list[int] = []
 
@@ -207,7 +210,7 @@ def test_little_shared_memory_makes_it_slower_and_loses_nothing(tmp_path: Path, 
 def test_a_killed_process_changes_nothing_in_the_sums(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "PARTITION_PHOTOS", 2)
+    monkeypatch.setattr(sums, "PARTITION_PHOTOS", 2)
     paths = archive_in(tmp_path, 20)
     killed: list[int] = []
 
@@ -223,31 +226,6 @@ def test_a_killed_process_changes_nothing_in_the_sums(
         assert killed
         assert done.states == {"folded": 20}
         assert_newest_epochs_are(state, [paths[10:], paths[:10]])
-
-
-def test_a_cluster_gives_the_same_sums_though_a_worker_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr(room, "REMOTE_PARTITION_PHOTOS", 2)
-    monkeypatch.setenv("PYTHONPATH", str(Path(room.__file__).parents[2]))
-    paths = archive_in(tmp_path, 20)
-    killed: list[int] = []
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
-
-        def kill_one() -> None:
-            if not killed:
-                worker = next(iter(cluster.workers.values()))
-                os.kill(worker.pid, signal.SIGKILL)
-                killed.append(worker.pid)
-
-        with opened(tmp_path) as state, workers(1, cluster.scheduler_address) as held:
-            done = run(state, tmp_path, held, kill_one)
-            assert killed
-            assert done.states == {"folded": 20}
-            assert_newest_epochs_are(state, [paths[10:], paths[:10]])
 
 
 def test_photos_of_the_daemon_are_not_displaced(tmp_path: Path) -> None:
@@ -268,7 +246,7 @@ def test_photos_of_the_daemon_are_not_displaced(tmp_path: Path) -> None:
 def test_workers_go_on_with_later_epochs_before_the_first_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "REMOTE_PARTITION_PHOTOS", 10)
+    monkeypatch.setattr(sums, "PARTITION_PHOTOS", 10)
     paths = archive_in(tmp_path, 40)
     given: list[object] = []
     given_at_first_answer: list[int] = []
@@ -279,7 +257,7 @@ def test_workers_go_on_with_later_epochs_before_the_first_is_done(
                 given.append(fn)
             return super().submit(fn, *args, **kwargs)
 
-    held = Workers(lambda: Counting(3), ahead=3, are_here=False)
+    held = Workers(lambda: Counting(3), ahead=3)
     with opened(tmp_path) as state, contextlib.closing(held):
         done = run(state, tmp_path, held, lambda: given_at_first_answer.append(len(given)))
         assert given_at_first_answer[0] == 3

@@ -101,6 +101,11 @@ class Moments:
         moments.count, moments.depth_bits = count, depth_bits
         return moments
 
+    def __sizeof__(self) -> int:
+        """Return the bytes of the arrays, and a little more."""
+        arrays = (self.sum_dn, self.sum_squares_dn2, self.residual)
+        return object.__sizeof__(self) + sum(array.nbytes for array in arrays)
+
     @property
     def shape(self) -> Shape:
         """Height, width and channels."""

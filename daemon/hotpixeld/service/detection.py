@@ -189,7 +189,7 @@ class Detection:
             max_new=self.config.confirmation.max_new,
         )
         decided = [_pixel(sensor, verdict, before) for verdict in verdicts]
-        after = [dated(p, history) if p.state != "candidate" else p for p in decided]
+        after = [dated(p, history) if _may_show(p, before) else p for p in decided]
         old, new = _confirmed(before.values()), _confirmed(after)
         with transaction(self.ledger.db):
             replace_pixels(self.ledger.db, sensor.id, after)
@@ -282,6 +282,13 @@ class Detection:
 
 def _confirmed(pixels: Iterable[PixelRow]) -> dict[tuple[int, int], PixelRow]:
     return {(p.row, p.column): p for p in pixels if p.state == "confirmed"}
+
+
+def _may_show(pixel: PixelRow, before: dict[tuple[int, int], PixelRow]) -> bool:
+    """Tell whether photos date it: of what healed long ago they have nothing but noise."""
+    earlier = before.get((pixel.row, pixel.column))
+    was_retired = earlier is not None and earlier.state == "retired"
+    return pixel.state != "candidate" and not (pixel.state == "retired" and was_retired)
 
 
 def _waits_for_yes(pixel: PixelRow) -> bool:

@@ -8,14 +8,33 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.dating import MOST_PHOTOS, Dating, date
-from hotpixeld.core.observe import Light, Observations, Observed, observe, signed, surroundings
+from hotpixeld.core.observe import (
+    Frame,
+    Light,
+    Observations,
+    Observed,
+    observe,
+    signed,
+    surroundings,
+)
 from hotpixeld.core.prediction import Prediction, predict
+from hotpixeld.core.sensor import Sensor
 from hotpixeld.edge.ledger import Ledger, SensorRow
 from hotpixeld.edge.photo import Photo
 from hotpixeld.edge.pixels import PixelRow
 
 MOST_SITES = 300
 _HEAD = struct.Struct("<IB")  # sites, values a site: its residuals, then its surroundings
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What one photo shows at some sites, as stored, and how it was taken."""
+
+    observations: bytes
+    at: str
+    iso: float | None
+    exposure_s: float | None
 
 
 @dataclass(frozen=True)
@@ -66,17 +85,22 @@ class History:
 
 
 def dated(pixel: PixelRow, history: History | None) -> PixelRow:
-    """Return the pixel with the times that its observations tell, where they tell any."""
+    """Return the pixel with the times that its observations tell, where they tell any.
+
+    What is older than all observations stays as old as it is.
+    """
     found = history.of(pixel.row, pixel.column) if history else None
     if found is None:
         return pixel
     dating, times = found
-    return replace(
-        pixel,
-        since_after=times[dating.after] if dating.after is not None else pixel.since_after,
-        since_by=times[dating.by] if dating.by is not None else pixel.since_by,
-        last_seen=times[dating.last_seen] if dating.last_seen is not None else pixel.last_seen,
-    )
+    if dating.last_seen is not None:
+        pixel = replace(pixel, last_seen=times[dating.last_seen])
+    if dating.by is None:
+        return pixel
+    by = times[dating.by]
+    if dating.after is not None:
+        return replace(pixel, since_after=times[dating.after], since_by=by)
+    return replace(pixel, since_by=min(by, pixel.since_by or by))
 
 
 def chosen_sites(pixels: Sequence[PixelRow]) -> bytes:
@@ -88,32 +112,40 @@ def chosen_sites(pixels: Sequence[PixelRow]) -> bytes:
 
 def observed_bytes(sensor: SensorRow, photo: Photo) -> bytes | None:
     """Return what a photo shows at its sensor's sites, as stored; None before any ranking."""
-    if not sensor.sites:
-        return None
-    sites = np.frombuffer(sensor.sites, "<i4").reshape(-1, 2)
-    places = sites.astype(np.intp)
-    values = np.hstack([observe(photo.frame, places), surroundings(photo.frame, places)])
-    return _HEAD.pack(len(sites), values.shape[1]) + sensor.sites + values.astype("<i2").tobytes()
+    return observed_at(photo.frame, sensor.sites) if sensor.sites else None
+
+
+def observed_at(frame: Frame, stored_sites: bytes) -> bytes:
+    """Return what a frame shows at sites, both as stored."""
+    places = _places(stored_sites)
+    values = np.hstack([observe(frame, places), surroundings(frame, places)])
+    head = _HEAD.pack(len(places), values.shape[1])
+    return head + stored_sites + values.astype("<i2").tobytes()
 
 
 def read_history(ledger: Ledger, sensor: SensorRow) -> History | None:
     """Return what the ledger has of a sensor's newest photos at its present sites."""
     if not sensor.sites:
         return None
-    sites = np.frombuffer(sensor.sites, "<i4").reshape(-1, 2)
-    place = {(int(row), int(column)): n for n, (row, column) in enumerate(sites)}
     rows = ledger.db.execute(
         "SELECT observations, coalesce(captured_at, seen_at) AS at, iso, exposure_s FROM photos "
         "WHERE sensor_id = ? AND observations IS NOT NULL AND statistics IN "
         "('waiting', 'pending', 'folded') ORDER BY at DESC, digest DESC LIMIT ?",
         (sensor.id, MOST_PHOTOS),
     ).fetchall()[::-1]
-    channels = sensor.sensor.channels
-    values = np.zeros((len(rows), len(sites), 2 * channels + 1), np.int16)
-    known = np.zeros((len(rows), len(sites)), bool)
+    return history_of([Shown(*row) for row in rows], sensor.sites, sensor.sensor)
+
+
+def history_of(shown: Sequence[Shown], stored_sites: bytes, sensor: Sensor) -> History:
+    """Return what photos, in order of capture, show at sites, as stored."""
+    sites = _places(stored_sites)
+    place = {(int(row), int(column)): n for n, (row, column) in enumerate(sites)}
+    channels = sensor.channels
+    values = np.zeros((len(shown), len(sites), 2 * channels + 1), np.int16)
+    known = np.zeros((len(shown), len(sites)), bool)
     places: dict[bytes, tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]] = {}
-    for number, row in enumerate(rows):
-        there, found = _unpacked(row["observations"])
+    for number, photo in enumerate(shown):
+        there, found = _unpacked(photo.observations)
         key = there.tobytes()  # most photos were observed at the sites of one ranking
         if key not in places:
             pairs = [
@@ -127,13 +159,17 @@ def read_history(ledger: Ledger, sensor: SensorRow) -> History | None:
         values[number, now, : found.shape[1]] = found[then]
         known[number, now] = True
     return History(
-        Observations(sites.astype(np.intp), values[..., :channels], known),
-        [row["at"] for row in rows],
+        Observations(sites, values[..., :channels], known),
+        [photo.at for photo in shown],
         values[..., channels:],
-        np.array([row["iso"] for row in rows], np.float64),
-        np.array([row["exposure_s"] for row in rows], np.float64),
-        sensor.sensor.depth_bits,
+        np.array([photo.iso for photo in shown], np.float64),
+        np.array([photo.exposure_s for photo in shown], np.float64),
+        sensor.depth_bits,
     )
+
+
+def _places(stored_sites: bytes) -> npt.NDArray[np.intp]:
+    return np.frombuffer(stored_sites, "<i4").reshape(-1, 2).astype(np.intp)
 
 
 def _unpacked(stored: bytes) -> tuple[npt.NDArray[np.int32], Observed]:

@@ -17,7 +17,7 @@ class Span:
     Attributes
     ----------
     before : str
-        The last photo of the epoch before it, if that was ranked.
+        The last photo before the epoch.
     """
 
     before: str
@@ -25,42 +25,56 @@ class Span:
     last: str
 
 
+@dataclass(frozen=True)
+class OldDefects:
+    """A sensor's pixels with what the ranking of an earlier epoch adds.
+
+    Attributes
+    ----------
+    pixels : tuple of PixelRow
+    new : tuple of int
+        Those of them that are dated to the epoch: they are not known from any time before it.
+    vanished : tuple of int
+        Those that the epoch before confirmed, and this one does not.
+    """
+
+    pixels: tuple[PixelRow, ...]
+    new: tuple[int, ...]
+    vanished: tuple[int, ...]
+
+
 def with_old_epoch(
     pixels: Sequence[PixelRow], candidates: Sequence[Candidate], span: Span
-) -> list[PixelRow]:
+) -> OldDefects:
     """Return a sensor's pixels with what the ranking of an earlier epoch adds.
 
     A defect that the epoch confirms began by its last photo, and after the epoch before it, which
     did not confirm it. One that is not known otherwise is kept as retired: it may have healed.
     """
     known = list(pixels)
+    new, confirmed = [], set()
     for candidate in candidates:
         if candidate.state != "confirmed":
             continue
         at = _place_of(known, candidate)
         if at is None:
-            known.append(
-                PixelRow(
-                    candidate.row,
-                    candidate.column,
-                    "retired",
-                    reasons.HEALED,
-                    candidate,
-                    since_after=span.before or None,
-                    since_by=span.last or None,
-                    last_seen=span.last or None,
-                )
-            )
-            continue
+            at = len(known)
+            place = candidate.row, candidate.column
+            known.append(PixelRow(*place, "retired", reasons.HEALED, candidate))
         pixel = known[at]
-        is_earlier = pixel.since_by is None or bool(span.last and span.last < pixel.since_by)
-        known[at] = replace(
-            pixel,
-            since_after=(span.before or None) if is_earlier else pixel.since_after,
-            since_by=(span.last or None) if is_earlier else pixel.since_by,
-            last_seen=max(filter(None, (pixel.last_seen, span.last)), default=None),
-        )
-    return known
+        confirmed.add(at)
+        last_seen = max(filter(None, (pixel.last_seen, span.last)), default=None)
+        known[at] = replace(pixel, last_seen=last_seen)
+        if pixel.since_by is None or (span.last and span.last < pixel.since_by):
+            new.append(at)
+            since = span.before or None, span.last or None
+            known[at] = replace(known[at], since_after=since[0], since_by=since[1])
+    vanished = [
+        at
+        for at, pixel in enumerate(known)
+        if at not in confirmed and span.before and pixel.last_seen == span.before
+    ]
+    return OldDefects(tuple(known), tuple(new), tuple(vanished))
 
 
 def _place_of(pixels: Sequence[PixelRow], candidate: Candidate) -> int | None:

@@ -6,7 +6,9 @@ same; nothing here writes, so that a task that ran twice has done no harm.
 
 import contextlib
 import io
+import sys
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from multiprocessing import shared_memory
 from pathlib import Path
@@ -80,11 +82,26 @@ class Entry:
 
 @dataclass(frozen=True)
 class Folded:
-    """A worker's answer: every photo of the partition, and the sums of those that are folded."""
+    """A worker's answer: every photo of the partition, and the sums of those that are folded.
+
+    Attributes
+    ----------
+    sums : Moments, Future or None
+        A future of the whole answer where a cluster keeps the sums; None where they are in the
+        partition's shared memory.
+    """
 
     entries: tuple[Entry, ...]
-    count: int
-    moments: Moments | None
+    sums: "Moments | Future[Folded] | None"
+
+    @property
+    def digests(self) -> tuple[bytes, ...]:
+        """The images that are in the sums."""
+        return tuple(entry.digest for entry in self.entries if entry.statistics == "folded")
+
+    def __sizeof__(self) -> int:
+        """Return the bytes of the sums too: a cluster places and spills by them."""
+        return object.__sizeof__(self) + sys.getsizeof(self.sums)
 
 
 def survey(found: Sequence[tuple[str, str]], rules: Rules) -> list[Surveyed]:
@@ -126,23 +143,33 @@ def _from_pixels(path: Path, rules: Rules) -> tuple[Sensor, exif.ExifFacts]:
 def fold_partition(partition: Partition) -> Folded:
     """Decode the photos of a partition and fold those that count."""
     sensor = partition.sensor
-    shape = (sensor.height, sensor.width, sensor.channels)
     if partition.memory is None:
-        moments = Moments.empty(shape, sensor.depth_bits)
-        entries = _fold(partition, moments)
-        return Folded(entries, moments.count, moments)
+        moments = Moments.empty(shape_of(sensor), sensor.depth_bits, few=True)
+        return Folded(_fold(partition, moments), moments)
     with contextlib.closing(shared_memory.SharedMemory(partition.memory)) as held:
-        entries, count = _fold_within(partition, held)
-    return Folded(entries, count, None)
+        return Folded(_fold_within(partition, held), None)
 
 
-def _fold_within(
-    partition: Partition, held: shared_memory.SharedMemory
-) -> tuple[tuple[Entry, ...], int]:
+def entries_of(folded: Folded) -> tuple[Entry, ...]:
+    """Return what a coordinator must know to decide what counts: little, beside the sums."""
+    return folded.entries
+
+
+def added(left: Folded, right: Folded) -> Folded:
+    """Return both answers as one; neither is changed, since one may be asked for again."""
+    assert isinstance(left.sums, Moments)
+    assert isinstance(right.sums, Moments)
+    total = Moments.empty(left.sums.shape, left.sums.depth_bits, few=True)
+    total.merge(left.sums)
+    total.merge(right.sums)
+    return Folded(left.entries + right.entries, total)
+
+
+def _fold_within(partition: Partition, held: shared_memory.SharedMemory) -> tuple[Entry, ...]:
     moments = moments_in(held, partition.sensor, 0)
     for array in moments.arrays().values():
         array.fill(0)
-    return _fold(partition, moments), moments.count
+    return _fold(partition, moments)
 
 
 def _fold(partition: Partition, moments: Moments) -> tuple[Entry, ...]:
@@ -197,15 +224,20 @@ def _may_pass(error: OSError | PhotoError) -> bool:
     return isinstance(error, OSError) or error.may_pass
 
 
+def shape_of(sensor: Sensor) -> tuple[int, int, int]:
+    """Return height, width and channels of a sensor's frames."""
+    return sensor.height, sensor.width, sensor.channels
+
+
 def bytes_of(sensor: Sensor) -> int:
     """Return how much memory the moments of a sensor take."""
-    values = sensor.height * sensor.width * sensor.channels
+    values = int(np.prod(shape_of(sensor)))
     return values * (12 if sensor.depth_bits == 8 else 16)
 
 
 def moments_in(memory: shared_memory.SharedMemory, sensor: Sensor, count: int) -> Moments:
     """Return moments whose arrays stand in shared memory."""
-    shape = (sensor.height, sensor.width, sensor.channels)
+    shape = shape_of(sensor)
     values = int(np.prod(shape))
     squares = np.dtype(np.uint32 if sensor.depth_bits == 8 else np.uint64)
     arrays = {}
