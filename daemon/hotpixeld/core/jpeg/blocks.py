@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core import kernel
-from hotpixeld.core.jpeg.huffman import HuffmanTable
+from hotpixeld.core.jpeg.huffman import Coding, HuffmanTable
 from hotpixeld.core.jpeg.parse import Header
 from hotpixeld.core.jpeg.unsupported import JpegUnsupported
-from hotpixeld.core.jpeg.walk import Coding, signed
+from hotpixeld.core.jpeg.walk import signed
 
 Blocks = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.intp]

@@ -86,3 +86,28 @@ class HuffmanTable:
             first = code << (16 - length)
             entries[first : first + (1 << (16 - length))] = bits | advance << 8
         return entries
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How the blocks of an MCU are coded.
+
+    Attributes
+    ----------
+    tables : tuple of HuffmanTable
+        Those for DC first, then those for AC.
+    dc, ac : tuple of int
+        For each block of an MCU, in the order of the scan, its tables' numbers.
+    owners : tuple of int
+        For each block of an MCU its component.
+    """
+
+    tables: tuple[HuffmanTable, ...]
+    dc: tuple[int, ...]
+    ac: tuple[int, ...]
+    owners: tuple[int, ...]
+
+    @cached_property
+    def symbols(self) -> npt.NDArray[np.uint16]:
+        """(tables, 65536): each table by the next 16 bits, as `HuffmanTable.symbols`."""
+        return np.stack([table.symbols for table in self.tables])

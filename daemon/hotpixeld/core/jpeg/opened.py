@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hotpixeld.core.jpeg.blocks import Blocks, Numbers, coding_of, read_blocks
+from hotpixeld.core.jpeg.huffman import Coding
 from hotpixeld.core.jpeg.parse import Component, Header
 from hotpixeld.core.jpeg.scan import Interval, intervals
-from hotpixeld.core.jpeg.walk import Coding, Places, walk
+from hotpixeld.core.jpeg.walk import Places, walk
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from hotpixeld.core.jpeg.blocks import (
     read_blocks,
     write_blocks,
 )
+from hotpixeld.core.jpeg.huffman import Coding
 from hotpixeld.core.jpeg.markers import (
     APP0,
     APP14,
@@ -40,7 +41,6 @@ from hotpixeld.core.jpeg.parse import Header, read_header
 from hotpixeld.core.jpeg.scan import stuffed
 from hotpixeld.core.jpeg.splice import Bits
 from hotpixeld.core.jpeg.unsupported import JpegUnsupported
-from hotpixeld.core.jpeg.walk import Coding
 
 _SMOOTHED_PX = 2  # a chroma sample beside a pixel's own, where there is one for two pixels
 _TALLEST_PX = 65_500  # of libjpeg
