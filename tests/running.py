@@ -13,8 +13,9 @@ from typing import Any, Self
 
 from hotpixeld.edge.database import open_database
 from hotpixeld.edge.generations import read_generation
-from hotpixeld.edge.ledger import Ledger, PhotoRow
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.pixels import pixel_document, read_pixels
+from hotpixeld.edge.rows import PhotoRow
 from hotpixeld.service.health import gather
 
 CONFIG = """\

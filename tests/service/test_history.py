@@ -7,7 +7,8 @@ import numpy as np
 
 from fakecamera import Defect, FakeCamera
 from hotpixeld.core.observe import surroundings
-from hotpixeld.edge.ledger import Ledger, SensorRow
+from hotpixeld.edge.ledger import Ledger
+from hotpixeld.edge.rows import SensorRow
 from hotpixeld.service.history import History, read_history
 from hotpixeld.service.quiet import QuietWork
 from service.test_accumulation import config_in, opened

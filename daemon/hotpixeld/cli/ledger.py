@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hotpixeld.cli.records import chosen_sensors, records
 from hotpixeld.cli.terminal import print_json, print_table, say
-from hotpixeld.edge.ledger import Ledger, PhotoRow
+from hotpixeld.edge.ledger import Ledger
+from hotpixeld.edge.rows import PhotoRow
 from hotpixeld.errors import UsageError
 from hotpixeld.service.health import sensor_document
 from hotpixeld.service.times import rfc3339_now

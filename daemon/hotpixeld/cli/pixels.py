@@ -12,8 +12,9 @@ from hotpixeld.cli.words import note_words
 from hotpixeld.core.reasons import ACCEPTABLE
 from hotpixeld.core.verdicts import Word
 from hotpixeld.edge.database import transaction
-from hotpixeld.edge.ledger import Ledger, SensorRow
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.pixels import pixel_document, read_pixels
+from hotpixeld.edge.rows import SensorRow
 from hotpixeld.errors import UsageError
 from hotpixeld.service.health import sensor_document
 from hotpixeld.service.times import rfc3339_now

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from hotpixeld.config import find_config, state_folder
 from hotpixeld.edge.database import open_database
-from hotpixeld.edge.ledger import Ledger, SensorRow
+from hotpixeld.edge.ledger import Ledger
+from hotpixeld.edge.rows import SensorRow
 from hotpixeld.errors import UsageError
 
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from hotpixeld.cli.terminal import say
 from hotpixeld.core.verdicts import Word
 from hotpixeld.edge.database import transaction
-from hotpixeld.edge.ledger import Ledger, SensorRow
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.pixels import read_pixels
+from hotpixeld.edge.rows import SensorRow
 from hotpixeld.service.times import rfc3339_now
 
 _TOLD = 5

@@ -3,112 +3,27 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Literal, get_args
 
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.core.verdicts import Word
 from hotpixeld.edge.database import transaction
-
-StatisticsState = Literal[
-    "waiting", "pending", "folded", "similar", "duplicate", "refused", "lost", "own-copy"
-]
-CopyState = Literal["none", "written", "unaffected", "failed"]
-STATISTICS_STATES: tuple[str, ...] = get_args(StatisticsState)
-COPY_STATES: tuple[str, ...] = get_args(CopyState)
-_SENSOR_FIELDS = tuple(field.name for field in fields(Sensor))
-
-
-@dataclass(frozen=True)
-class PhotoRow:
-    """One photo of the ledger: one content under one path.
-
-    Attributes
-    ----------
-    digest : bytes
-        SHA-256 of the image data; of a refused photo, of the whole file.
-    identity : str
-        Of the file, when it was last looked at.
-    epoch, generation : int or None
-        Where the photo was folded; None until then.
-    spool_digest : bytes or None
-        SHA-256 of the spooled file, while there is one.
-    """
-
-    id: int
-    path: Path
-    digest: bytes
-    identity: str
-    sensor_id: int | None
-    statistics: StatisticsState
-    reason: str
-    copy: CopyState
-    copy_reason: str
-    map_revision: int
-    epoch: int | None
-    generation: int | None
-    spool_digest: bytes | None
-    signature: bytes | None
-    observations: bytes | None
-    captured_at: str | None
-    seen_at: str
-    iso: float | None
-    exposure_s: float | None
-
+from hotpixeld.edge.rows import (
+    COPY_STATES,
+    PHOTO_COLUMNS,
+    SENSOR_FIELDS,
+    STATISTICS_STATES,
+    CopyRow,
+    PhotoRow,
+    SensorRow,
+    StatisticsState,
+    photo_row,
+    sensor_row,
+)
 
 # Why a photo does not count whose sensor a person has dropped.
 FORGOTTEN = "forgotten: its camera was dropped"
-
-_PHOTO_COLUMNS = ", ".join(field.name for field in fields(PhotoRow))
-
-
-def _photo(row: sqlite3.Row) -> PhotoRow:
-    values = {field.name: row[field.name] for field in fields(PhotoRow)}
-    return PhotoRow(**values | {"path": Path(os.fsdecode(row["path"]))})
-
-
-@dataclass(frozen=True)
-class SensorRow:
-    """One sensor of the ledger and where its detection stands."""
-
-    id: int
-    sensor: Sensor
-    key: str
-    ranked_at: str | None
-    ranked_photos: int
-    held_reason: str
-    remark: str
-    map_revision: int
-    sites: bytes | None
-
-
-def _sensor(row: sqlite3.Row) -> SensorRow:
-    return SensorRow(
-        id=row["id"],
-        sensor=Sensor(**{name: row[name] for name in _SENSOR_FIELDS}),
-        key=row["key"],
-        ranked_at=row["ranked_at"],
-        ranked_photos=row["ranked_photos"],
-        held_reason=row["held_reason"],
-        remark=row["remark"],
-        map_revision=row["map_revision"],
-        sites=row["sites"],
-    )
-
-
-@dataclass(frozen=True)
-class CopyRow:
-    """The repaired copy of one photo, as it was written."""
-
-    photo_id: int
-    path: Path
-    file_digest: bytes
-    size: int
-    mtime_ns: int
-    method: str
-    note: str
-    written_at: str
 
 
 class Ledger:
@@ -124,25 +39,25 @@ class Ledger:
         key = sensor.key
         row = self._one("SELECT * FROM sensors WHERE key = ?", key)
         if row is None:
-            names = ", ".join(_SENSOR_FIELDS)
-            marks = ", ".join("?" for _ in _SENSOR_FIELDS)
-            values = [getattr(sensor, name) for name in _SENSOR_FIELDS]
+            names = ", ".join(SENSOR_FIELDS)
+            marks = ", ".join("?" for _ in SENSOR_FIELDS)
+            values = [getattr(sensor, name) for name in SENSOR_FIELDS]
             self.db.execute(
                 f"INSERT INTO sensors (key, {names}) VALUES (?, {marks})", (key, *values)
             )
             row = self._one("SELECT * FROM sensors WHERE key = ?", key)
         assert row is not None
-        return _sensor(row)
+        return sensor_row(row)
 
     def sensors(self) -> list[SensorRow]:
         """Return every sensor, oldest first."""
-        return [_sensor(row) for row in self.db.execute("SELECT * FROM sensors ORDER BY id")]
+        return [sensor_row(row) for row in self.db.execute("SELECT * FROM sensors ORDER BY id")]
 
     def sensor(self, sensor_id: int) -> SensorRow:
         """Return the sensor with this id, which must exist."""
         row = self._one("SELECT * FROM sensors WHERE id = ?", sensor_id)
         assert row is not None
-        return _sensor(row)
+        return sensor_row(row)
 
     def linked_keys(self, sensor_id: int) -> list[str]:
         """Return the keys of the sensors that are the same body at another geometry."""
@@ -155,7 +70,7 @@ class Ledger:
     def sensor_by_key(self, key: str) -> SensorRow | None:
         """Return the sensor with this key, if there is one."""
         row = self._one("SELECT * FROM sensors WHERE key = ?", key)
-        return _sensor(row) if row else None
+        return sensor_row(row) if row else None
 
     def update_sensor(self, sensor_id: int, **values: object) -> None:
         """Set some columns of a sensor."""
@@ -165,9 +80,9 @@ class Ledger:
 
     def photo(self, photo_id: int) -> PhotoRow:
         """Return the photo with this id, which must exist."""
-        row = self._one(f"SELECT {_PHOTO_COLUMNS} FROM photos WHERE id = ?", photo_id)
+        row = self._one(f"SELECT {PHOTO_COLUMNS} FROM photos WHERE id = ?", photo_id)
         assert row is not None
-        return _photo(row)
+        return photo_row(row)
 
     def is_known(self, path: Path, identity: str) -> bool:
         """Tell whether the file at ``path`` was dealt with and has not changed since."""
@@ -187,20 +102,20 @@ class Ledger:
     def at(self, path: Path, digest: bytes) -> PhotoRow | None:
         """Return the row of this content under this path."""
         row = self._one(
-            f"SELECT {_PHOTO_COLUMNS} FROM photos WHERE path = ? AND digest = ?",
+            f"SELECT {PHOTO_COLUMNS} FROM photos WHERE path = ? AND digest = ?",
             os.fsencode(path),
             digest,
         )
-        return _photo(row) if row else None
+        return photo_row(row) if row else None
 
     def counted(self, digest: bytes) -> PhotoRow | None:
         """Return the one row under which this image data counts, if it is known."""
         row = self._one(
-            f"SELECT {_PHOTO_COLUMNS} FROM photos WHERE digest = ? AND statistics IN "
+            f"SELECT {PHOTO_COLUMNS} FROM photos WHERE digest = ? AND statistics IN "
             "('waiting', 'pending', 'folded', 'similar', 'lost')",
             digest,
         )
-        return _photo(row) if row else None
+        return photo_row(row) if row else None
 
     def is_forgotten(self, digest: bytes) -> bool:
         """Tell whether this image data came from a sensor that a person has dropped."""
@@ -289,9 +204,9 @@ class Ledger:
             marks = ", ".join("?" for _ in states)
             where.append(f"(statistics IN ({marks}) OR copy IN ({marks}))")
             values.extend([*states, *states])
-        query = f"SELECT {_PHOTO_COLUMNS} FROM photos WHERE {' AND '.join(where)} ORDER BY id"
+        query = f"SELECT {PHOTO_COLUMNS} FROM photos WHERE {' AND '.join(where)} ORDER BY id"
         for row in self.db.execute(query, values).fetchall():
-            yield _photo(row)
+            yield photo_row(row)
 
     def count(self, sensor_id: int, *states: StatisticsState) -> int:
         """Count the photos of a sensor in these states."""

@@ -16,8 +16,9 @@ from pathlib import Path
 from hotpixeld.core.moments import PHOTOS_BEFORE_MOMENTS, Frame, Moments
 from hotpixeld.core.spread import Spread
 from hotpixeld.edge.database import empty_log, transaction
-from hotpixeld.edge.ledger import Ledger, PhotoRow, StatisticsState
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.photo import Photo
+from hotpixeld.edge.rows import PhotoRow, StatisticsState
 from hotpixeld.errors import NewerStateError, PhotoError, StateError
 from hotpixeld.service.epochs import Checkpoint, Epochs
 from hotpixeld.service.spool import Spool

@@ -21,9 +21,10 @@ from hotpixeld.core.rank import rank
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.found import stored
-from hotpixeld.edge.ledger import Ledger, SensorRow, StatisticsState
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.names import Names
 from hotpixeld.edge.pixels import PixelRow, read_pixels, replace_pixels
+from hotpixeld.edge.rows import SensorRow, StatisticsState
 from hotpixeld.edge.scan import Scan
 from hotpixeld.service.lookback import Lookback
 from hotpixeld.service.olddefects import Span, with_old_epoch

@@ -15,9 +15,10 @@ from pathlib import Path
 from hotpixeld.config import Config
 from hotpixeld.edge.atomic import make_folder, sweep_temporaries, write_atomically
 from hotpixeld.edge.copies import EncodedCopy
-from hotpixeld.edge.ledger import CopyRow, CopyState, Ledger
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.names import PHOTO_SUFFIXES
 from hotpixeld.edge.photo import Photo, read_photo
+from hotpixeld.edge.rows import CopyRow, CopyState
 
 log = logging.getLogger(__name__)
 

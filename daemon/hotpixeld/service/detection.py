@@ -15,10 +15,11 @@ from hotpixeld.core.similarity import find_similar, signature
 from hotpixeld.core.verdicts import Known, Verdict, Word, decide_all
 from hotpixeld.edge.atomic import make_folder, write_atomically
 from hotpixeld.edge.database import transaction
-from hotpixeld.edge.ledger import Ledger, SensorRow
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.logs import NOTICE
 from hotpixeld.edge.photo import Photo
 from hotpixeld.edge.pixels import PixelRow, read_pixels, replace_pixels
+from hotpixeld.edge.rows import SensorRow
 from hotpixeld.errors import StateError
 from hotpixeld.service.accumulation import Accumulation
 from hotpixeld.service.history import History, chosen_sites, dated, read_history

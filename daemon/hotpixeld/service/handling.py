@@ -14,16 +14,9 @@ from hotpixeld.core.repair import repair_patch
 from hotpixeld.edge.copies import EncodedCopy
 from hotpixeld.edge.database import transaction
 from hotpixeld.edge.encode import encode_copy
-from hotpixeld.edge.ledger import (
-    FORGOTTEN,
-    CopyRow,
-    CopyState,
-    Ledger,
-    PhotoRow,
-    SensorRow,
-    StatisticsState,
-)
+from hotpixeld.edge.ledger import FORGOTTEN, Ledger
 from hotpixeld.edge.photo import Photo
+from hotpixeld.edge.rows import CopyRow, CopyState, PhotoRow, SensorRow, StatisticsState
 from hotpixeld.edge.whole import NotYet, read_whole
 from hotpixeld.errors import PhotoError
 from hotpixeld.service.accumulation import Accumulation

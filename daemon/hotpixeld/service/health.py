@@ -8,8 +8,9 @@ from typing import Any
 from hotpixeld import __version__
 from hotpixeld.core.reasons import ACCEPTABLE
 from hotpixeld.edge.database import open_database
-from hotpixeld.edge.ledger import STATISTICS_STATES, Ledger, SensorRow
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.lock import holder_pid
+from hotpixeld.edge.rows import STATISTICS_STATES, SensorRow
 from hotpixeld.errors import NoStateError, StateError
 
 _COPIES = ("written", "unaffected", "failed")

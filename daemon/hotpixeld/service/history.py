@@ -19,9 +19,10 @@ from hotpixeld.core.observe import (
 )
 from hotpixeld.core.prediction import Prediction, predict
 from hotpixeld.core.sensor import Sensor
-from hotpixeld.edge.ledger import Ledger, SensorRow
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.photo import Photo
 from hotpixeld.edge.pixels import PixelRow
+from hotpixeld.edge.rows import SensorRow
 
 MOST_SITES = 300
 _HEAD = struct.Struct("<IB")  # sites, values a site: its residuals, then its surroundings

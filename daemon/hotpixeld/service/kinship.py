@@ -12,8 +12,9 @@ from hotpixeld.core.defects import Candidate
 from hotpixeld.core.linking import Link, Site, Size, carried, link, visibly_two
 from hotpixeld.core.observe import signed
 from hotpixeld.edge.database import transaction
-from hotpixeld.edge.ledger import Ledger, SensorRow
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.pixels import PixelRow, read_pixels
+from hotpixeld.edge.rows import SensorRow
 from hotpixeld.service.history import History
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.edge.database import transaction
-from hotpixeld.edge.ledger import SensorRow
 from hotpixeld.edge.photo import read_photo
 from hotpixeld.edge.pixels import PixelRow, read_pixels, replace_pixels
+from hotpixeld.edge.rows import SensorRow
 from hotpixeld.errors import PhotoError
 from hotpixeld.service.history import (
     MOST_SITES,

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from hotpixeld.edge.ledger import PhotoRow
+from hotpixeld.edge.rows import PhotoRow
 from hotpixeld.service.accumulation import PHOTOS_BEFORE_SWAP
 from hotpixeld.service.reporting import Reporting
 from hotpixeld.service.state import State

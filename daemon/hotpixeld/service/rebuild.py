@@ -20,10 +20,11 @@ from hotpixeld.core.sensor import Sensor
 from hotpixeld.edge.atomic import make_folder, write_atomically
 from hotpixeld.edge.database import FILE_NAME, checksum_of, read_only, transaction, verify
 from hotpixeld.edge.found import Identity, stored
-from hotpixeld.edge.ledger import CopyRow, Ledger
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.lock import hold
 from hotpixeld.edge.names import Names
 from hotpixeld.edge.photo import read_photo
+from hotpixeld.edge.rows import CopyRow
 from hotpixeld.edge.scan import Scan
 from hotpixeld.edge.whole import NotYet, WholeFile, read_whole
 from hotpixeld.errors import NewerStateError, PhotoError, StateError, UsageError

@@ -14,12 +14,13 @@ import numpy as np
 
 from hotpixeld.core.reasons import ACCEPTABLE, FOR_PEOPLE
 from hotpixeld.edge.atomic import write_atomically
-from hotpixeld.edge.ledger import Ledger, SensorRow
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.logs import printable
 from hotpixeld.edge.page import render
 from hotpixeld.edge.pictures import stretched
 from hotpixeld.edge.pixels import PixelRow, pixel_document, read_pixels
 from hotpixeld.edge.plots import Mark, Strength, sensor_map, strength_plot
+from hotpixeld.edge.rows import SensorRow
 from hotpixeld.service.health import health_of, sensor_document
 from hotpixeld.service.showing import (
     LIMIT_SPREADS,

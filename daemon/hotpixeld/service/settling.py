@@ -15,7 +15,7 @@ from itertools import islice
 
 from hotpixeld.core.moments import Moments
 from hotpixeld.core.similarity import find_similar
-from hotpixeld.edge.ledger import SensorRow
+from hotpixeld.edge.rows import SensorRow
 from hotpixeld.service.partition import Entry, Folded, Partition, Rules, Surveyed
 from hotpixeld.service.state import State
 from hotpixeld.service.sums import EpochSums, Summing, SumsLostError

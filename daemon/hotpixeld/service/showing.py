@@ -10,11 +10,12 @@ import numpy as np
 
 from hotpixeld.core.observe import SHOWN, Frame, Observed, observe, signed
 from hotpixeld.core.residual import RESIDUAL_LIMIT, RESIDUAL_UNIT
-from hotpixeld.edge.ledger import Ledger, PhotoRow, SensorRow
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.photo import Photo
 from hotpixeld.edge.pictures import photo_picture
 from hotpixeld.edge.pixels import PixelRow
 from hotpixeld.edge.plots import Strength
+from hotpixeld.edge.rows import PhotoRow, SensorRow
 from hotpixeld.edge.whole import NotYet, read_whole
 from hotpixeld.errors import PhotoError
 from hotpixeld.service.copying import is_as_written

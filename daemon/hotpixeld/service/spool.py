@@ -9,8 +9,9 @@ import logging
 from pathlib import Path
 
 from hotpixeld.edge.atomic import make_folder, write_atomically
-from hotpixeld.edge.ledger import Ledger, PhotoRow
+from hotpixeld.edge.ledger import Ledger
 from hotpixeld.edge.photo import Photo
+from hotpixeld.edge.rows import PhotoRow
 
 log = logging.getLogger(__name__)
 
