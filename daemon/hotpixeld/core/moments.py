@@ -290,6 +290,12 @@ def spread_of(
     return spread
 
 
+def bytes_of(shape: Shape, depth_bits: int) -> int:
+    """Return how much memory moments take that are not of few photos."""
+    height, width, channels = shape
+    return height * width * channels * (12 if depth_bits == 8 else 16)
+
+
 def bands(shape: Shape, rows: int | None = None) -> Iterator[slice]:
     """Yield slices of rows that cover a frame of ``shape``, in bands that fit the cache."""
     height, width, channels = shape

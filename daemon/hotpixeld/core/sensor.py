@@ -36,6 +36,11 @@ class Sensor:
     kind: Kind
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of its frames."""
+        return self.height, self.width, self.channels
+
+    @property
     def key(self) -> str:
         """A short stable name such as ``coolpix-l6-2816x2112-3f2a``."""
         identity = "\0".join(

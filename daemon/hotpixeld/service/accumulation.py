@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotpixeld.core.moments import PHOTOS_BEFORE_MOMENTS, Frame, Moments
+from hotpixeld.core.moments import PHOTOS_BEFORE_MOMENTS, Frame, Moments, bytes_of
 from hotpixeld.core.spread import Spread
 from hotpixeld.edge.database import empty_log, transaction
 from hotpixeld.edge.ledger import Ledger
@@ -383,15 +383,14 @@ class Accumulation:
 
     def _empty(self, sensor_id: int) -> Moments:
         sensor = self.ledger.sensor(sensor_id).sensor
-        return Moments.empty((sensor.height, sensor.width, sensor.channels), sensor.depth_bits)
+        return Moments.empty(sensor.shape, sensor.depth_bits)
 
     def _has_room(self, sensor_id: int) -> bool:
         """Tell whether a sensor's sums are in memory, or fit in beside those that are."""
         if sensor_id in self._resident or not self._resident:
             return True
         sensor = self.ledger.sensor(sensor_id).sensor
-        values = sensor.height * sensor.width * sensor.channels
-        needed_bytes = values * (12 if sensor.depth_bits == 8 else 16)
+        needed_bytes = bytes_of(sensor.shape, sensor.depth_bits)
         return self._held_bytes() + needed_bytes <= self.memory_bytes
 
     def _held_bytes(self) -> int:

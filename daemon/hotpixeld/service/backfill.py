@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from hotpixeld.config import Config
-from hotpixeld.core.moments import PHOTOS_BEFORE_MOMENTS
+from hotpixeld.core.moments import PHOTOS_BEFORE_MOMENTS, bytes_of
 from hotpixeld.core.rank import rank
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.edge.database import transaction
@@ -28,7 +28,7 @@ from hotpixeld.edge.rows import SensorRow, StatisticsState
 from hotpixeld.edge.scan import Scan
 from hotpixeld.service.lookback import Lookback
 from hotpixeld.service.olddefects import Span, with_old_epoch
-from hotpixeld.service.partition import Entry, Rules, Surveyed, bytes_of, survey
+from hotpixeld.service.partition import Entry, Rules, Surveyed, survey
 from hotpixeld.service.settling import Epoch, Settlement
 from hotpixeld.service.space import check_state_space
 from hotpixeld.service.state import State
@@ -151,7 +151,7 @@ class _Backfill:
         memory_bytes = self.state.accumulation.memory_bytes
 
         def check_space() -> None:
-            check_state_space(self.config, kept * bytes_of(sensor))
+            check_state_space(self.config, kept * bytes_of(sensor.shape, sensor.depth_bits))
 
         with _summing(self.workers, sensor, memory_bytes) as sums:
             settlement = Settlement(

@@ -144,7 +144,7 @@ def fold_partition(partition: Partition) -> Folded:
     """Decode the photos of a partition and fold those that count."""
     sensor = partition.sensor
     if partition.memory is None:
-        moments = Moments.empty(shape_of(sensor), sensor.depth_bits, few=True)
+        moments = Moments.empty(sensor.shape, sensor.depth_bits, few=True)
         return Folded(_fold(partition, moments), moments)
     with contextlib.closing(shared_memory.SharedMemory(partition.memory)) as held:
         return Folded(_fold_within(partition, held), None)
@@ -224,21 +224,9 @@ def _may_pass(error: OSError | PhotoError) -> bool:
     return isinstance(error, OSError) or error.may_pass
 
 
-def shape_of(sensor: Sensor) -> tuple[int, int, int]:
-    """Return height, width and channels of a sensor's frames."""
-    return sensor.height, sensor.width, sensor.channels
-
-
-def bytes_of(sensor: Sensor) -> int:
-    """Return how much memory the moments of a sensor take."""
-    values = int(np.prod(shape_of(sensor)))
-    return values * (12 if sensor.depth_bits == 8 else 16)
-
-
 def moments_in(memory: shared_memory.SharedMemory, sensor: Sensor, count: int) -> Moments:
     """Return moments whose arrays stand in shared memory."""
-    shape = shape_of(sensor)
-    values = int(np.prod(shape))
+    values = int(np.prod(sensor.shape))
     squares = np.dtype(np.uint32 if sensor.depth_bits == 8 else np.uint64)
     arrays = {}
     offset = 0
@@ -247,6 +235,6 @@ def moments_in(memory: shared_memory.SharedMemory, sensor: Sensor, count: int) -
         ("sum_dn", np.dtype(np.uint32)),
         ("residual", np.dtype(np.int32)),
     ):
-        arrays[name] = np.ndarray(shape, dtype, memory.buf, offset)
+        arrays[name] = np.ndarray(sensor.shape, dtype, memory.buf, offset)
         offset += values * dtype.itemsize
-    return Moments.from_arrays(shape, sensor.depth_bits, count, arrays)
+    return Moments.from_arrays(sensor.shape, sensor.depth_bits, count, arrays)

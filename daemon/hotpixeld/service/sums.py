@@ -14,15 +14,13 @@ from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Protocol, Self
 
-from hotpixeld.core.moments import Moments
+from hotpixeld.core.moments import Moments, bytes_of
 from hotpixeld.core.sensor import Sensor
 from hotpixeld.service.partition import (
     Folded,
     Partition,
-    bytes_of,
     fold_partition,
     moments_in,
-    shape_of,
 )
 from hotpixeld.service.workers import WorkerDiedError, Workers
 
@@ -123,7 +121,7 @@ class SharedMemorySumming:
 
         None where the machine has no room for any: the sums then come back by a pipe.
         """
-        size_bytes = bytes_of(self._sensor)
+        size_bytes = bytes_of(self._sensor.shape, self._sensor.depth_bits)
         most = max(1, memory_bytes // size_bytes)
         rooms = []
         for _ in range(min(self._workers.most_ahead, most)):
@@ -142,7 +140,7 @@ class SharedMemorySums:
     def __init__(self, sensor: Sensor, rooms: dict[str, shared_memory.SharedMemory]) -> None:
         self._sensor = sensor
         self._rooms = rooms
-        self._total = Moments.empty(shape_of(sensor), sensor.depth_bits)
+        self._total = Moments.empty(sensor.shape, sensor.depth_bits)
 
     def add(self, partition: Partition, folded: Folded) -> None:
         """Add a partition's sums."""

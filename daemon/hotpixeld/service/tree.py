@@ -20,7 +20,6 @@ from hotpixeld.service.partition import (
     added,
     entries_of,
     fold_partition,
-    shape_of,
 )
 from hotpixeld.service.sums import SumsLostError
 from hotpixeld.service.workers import WorkerDiedError, Workers, is_death
@@ -95,7 +94,7 @@ class TreeSums:
         SumsLostError
         """
         if not self._sums:
-            return Moments.empty(shape_of(self._sensor), self._sensor.depth_bits)
+            return Moments.empty(self._sensor.shape, self._sensor.depth_bits)
         (_, sums) = self._sums.pop()
         try:
             folded = sums.result()
