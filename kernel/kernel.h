@@ -81,7 +81,7 @@ int has_shape(const Py_buffer *view, Py_ssize_t a, Py_ssize_t b, Py_ssize_t c);
 /* Check that it is (rows, width, 1 to 4), none of them 0, and return 0. */
 int is_band(const Py_buffer *view);
 
-/* ---- between sums.c and residuals.c */
+/* ---- what fold.c folds by: sums.c, and residuals.c, which uses that */
 
 enum { CHUNK_PX = 1024 }; /* a chunk of four frames stays within the first cache */
 
@@ -103,8 +103,8 @@ int add_rows(const Frame *frames, int count, Shape shape, Py_ssize_t top, Py_ssi
 
 /* ---- what Python calls; module.c says with what */
 
-PyObject *fold(PyObject *self, PyObject *arguments);          /* sums.c */
-PyObject *grey_sums(PyObject *self, PyObject *arguments);
+PyObject *fold(PyObject *self, PyObject *arguments);      /* fold.c */
+PyObject *grey_sums(PyObject *self, PyObject *arguments); /* sums.c */
 PyObject *add_residuals(PyObject *self, PyObject *arguments); /* residuals.c */
 PyObject *residual_at(PyObject *self, PyObject *arguments);
 PyObject *walk(PyObject *self, PyObject *arguments);      /* scan.c */
