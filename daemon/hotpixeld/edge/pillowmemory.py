@@ -25,10 +25,10 @@ _BYTES_A_PIXEL = 4
 Memory = Any  # Pillow's own image, which has no type at run time
 _Pixels = npt.NDArray[np.uint8]
 
-# One block for images up to 64 megapixels. Of those that have not been lent any memory Pillow keeps
-# two freed blocks (512 MiB at most) for the next ones.
+# One block for images up to 64 megapixels, and none kept by Pillow itself beside ours.
 _imaging.set_block_size(1 << 28)
-_DAEMON_KEEPS = 2
+_imaging.set_blocks_max(0)
+_DAEMON_KEEPS = 2  # 512 MiB at most
 _LARGE_PAGES = getattr(mmap, "MADV_HUGEPAGE", None)
 
 
@@ -56,12 +56,10 @@ class _Spares:
 
 
 _spares = _Spares(_DAEMON_KEEPS)
-_imaging.set_blocks_max(_DAEMON_KEEPS)
 
 
 def keep(count: int) -> None:
     """Keep the memory of so many frames for the next ones, and no more; a daemon needs two."""
-    _imaging.set_blocks_max(count)
     _spares.held = deque(_spares.held, maxlen=count)
 
 
