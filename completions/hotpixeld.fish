@@ -92,7 +92,7 @@ complete -c hotpixeld -n '__fish_seen_subcommand_from backfill' -l scheduler -x 
 complete -c hotpixeld -n '__fish_seen_subcommand_from find' -s h -l help -d 'show this help message and exit'
 complete -c hotpixeld -n '__fish_seen_subcommand_from find' -F -d 'files, folders or globs'
 complete -c hotpixeld -n '__fish_seen_subcommand_from find' -l top -x -d 'how many to print (10)'
-complete -c hotpixeld -n '__fish_seen_subcommand_from find' -l jobs -x -d 'processes (1)'
+complete -c hotpixeld -n '__fish_seen_subcommand_from find' -l jobs -x -d 'how many cores to use (1)'
 complete -c hotpixeld -n '__fish_seen_subcommand_from find' -l json -d 'one JSON document on stdout'
 complete -c hotpixeld -n '__fish_seen_subcommand_from correct' -s h -l help -d 'show this help message and exit'
 complete -c hotpixeld -n '__fish_seen_subcommand_from correct' -F

@@ -178,7 +178,7 @@ def _add_one_shot(commands: _Commands) -> None:
     find = _command(commands, "find", "rank the pixels of these photos; no config, no state")
     find.add_argument("photos", nargs="+", metavar="PHOTO", help="files, folders or globs")
     find.add_argument("--top", type=int, default=10, metavar="N", help="how many to print (10)")
-    find.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (1)")
+    find.add_argument("--jobs", type=int, default=1, metavar="N", help="how many cores to use (1)")
     _json(find)
     correct = _command(commands, "correct", "repair these pixels in one photo")
     correct.add_argument("photo", type=Path, metavar="PHOTO")
