@@ -25,9 +25,9 @@ _BYTES_A_PIXEL = 4
 Memory = Any  # Pillow's own image, which has no type at run time
 _Pixels = npt.NDArray[np.uint8]
 
-# One block for images up to 64 megapixels, and none kept by Pillow itself beside ours.
+# One block for images up to 64 megapixels. Pillow itself keeps one for those that are lent none.
 _imaging.set_block_size(1 << 28)
-_imaging.set_blocks_max(0)
+_imaging.set_blocks_max(1)
 _DAEMON_KEEPS = 2  # 512 MiB at most
 _LARGE_PAGES = getattr(mmap, "MADV_HUGEPAGE", None)
 
@@ -60,12 +60,8 @@ _spares = _Spares(_DAEMON_KEEPS)
 
 def keep(count: int) -> None:
     """Keep the memory of so many frames for the next ones, and no more; a daemon needs two."""
+    _imaging.set_blocks_max(min(count, 1))
     _spares.held = deque(_spares.held, maxlen=count)
-
-
-def kept() -> int:
-    """Return how many frames' memory is kept now."""
-    return len(_spares.held)
 
 
 def lend(image: Image.Image) -> None:

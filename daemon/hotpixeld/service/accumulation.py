@@ -356,7 +356,7 @@ class Accumulation:
         resident = self._resident.pop(sensor_id, None)
         if resident is None:
             resident = self._from_disk(sensor_id)
-            self._make_room(_size_bytes(resident.moments))
+            self._make_room(_held_by(resident))
         self._resident[sensor_id] = resident  # the most recently used stands last
         return resident
 
@@ -394,7 +394,7 @@ class Accumulation:
         return self._held_bytes() + needed_bytes <= self.memory_bytes
 
     def _held_bytes(self) -> int:
-        return sum(_size_bytes(r.moments) for r in self._resident.values())
+        return sum(map(_held_by, self._resident.values()))
 
     def _make_room(self, needed_bytes: int) -> None:
         held_bytes = self._held_bytes()
@@ -402,8 +402,8 @@ class Accumulation:
             if held_bytes + needed_bytes <= self.memory_bytes:
                 return
             self.commit(sensor_id)
-            held_bytes -= _size_bytes(self._resident.pop(sensor_id).moments)
+            held_bytes -= _held_by(self._resident.pop(sensor_id))
 
 
-def _size_bytes(moments: Moments) -> int:
-    return sum(array.nbytes for array in moments.arrays().values())
+def _held_by(resident: _Resident) -> int:
+    return bytes_of(resident.moments.shape, resident.moments.depth_bits)

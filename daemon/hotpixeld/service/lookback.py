@@ -48,6 +48,7 @@ class Taken:
     iso: float | None
     exposure_s: float | None
     id: int = 0
+    is_observed: bool = False  # the ledger has what it shows
 
     @classmethod
     def of(cls, entry: Entry) -> "Taken":
@@ -161,7 +162,7 @@ class Lookback:
 
     def _observe(self, row: SensorRow, photos: Sequence[Taken]) -> None:
         """Record what the photos show of which that is not known, and rank with it."""
-        unknown = [photo for photo in photos if not self._is_observed(photo)]
+        unknown = [photo for photo in photos if not photo.is_observed]
         if not row.sites or not unknown:
             return
         looked = list(self._looked(row, unknown, row.sites))
@@ -170,13 +171,11 @@ class Lookback:
                 self._state.ledger.update_photo(photo.id, observations=seen)
             self._state.detection.rank(row)
 
-    def _is_observed(self, photo: Taken) -> bool:
-        return self._state.ledger.photo(photo.id).observations is not None
-
     def _before(self, row: SensorRow, at: str, limit: int) -> list[Taken]:
         """Return the last photos that were taken before a time, in order of capture."""
         return self._taken(
-            "SELECT path, digest, captured_at AS at, iso, exposure_s, id FROM photos "
+            "SELECT path, digest, captured_at AS at, iso, exposure_s, id, "
+            "observations IS NOT NULL FROM photos "
             "WHERE sensor_id = ? AND statistics = 'folded' AND captured_at < ? "
             "ORDER BY at DESC, digest DESC LIMIT ?",
             (row.id, at, limit),
@@ -188,7 +187,8 @@ class Lookback:
         if not epochs:
             return []
         return self._taken(
-            "SELECT path, digest, coalesce(captured_at, '') AS at, iso, exposure_s, id FROM photos "
+            "SELECT path, digest, coalesce(captured_at, '') AS at, iso, exposure_s, id, "
+            "observations IS NOT NULL FROM photos "
             "WHERE sensor_id = ? AND statistics = 'folded' AND epoch >= ? "
             "ORDER BY at DESC, digest DESC",
             (row.id, epochs[0]),
